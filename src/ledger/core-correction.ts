@@ -1,0 +1,120 @@
+/**
+ * Corrections that the participant's core system, the owner of the accounts, has been told of. Ours is a mirror: until the
+ * core's own event carries the same state (the echo) or acknowledges it, the correction is pending at core and has an age.
+ */
+
+import { randomUUID } from 'node:crypto';
+import type { Entry } from '../dict/entry.ts';
+import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { appendOutbox } from './outbox.ts';
+
+/** What the core shall do: hold this entry under this CID, or not hold the key any more. */
+export type CoreCorrection =
+  | { readonly correction: 'upsert'; readonly cid: Uint8Array; readonly entry: Entry; readonly requestId: string }
+  | { readonly correction: 'delete' };
+
+export interface CorrectedKey {
+  readonly participant: string;
+  readonly key: string;
+  readonly keyType: string;
+}
+
+/** Tells the core of one correction, in the transaction of the repair. An earlier one for the same key is superseded. */
+export async function tellCore(
+  transaction: Transaction,
+  { participant, key, keyType }: CorrectedKey,
+  correction: CoreCorrection,
+  now: Date,
+  correlationId: string | null,
+): Promise<void> {
+  const id = randomUUID();
+  const cid = correction.correction === 'upsert' ? Buffer.from(correction.cid) : null;
+  await settlePending(transaction, participant, key, 'superseded', now);
+  await transaction.query(
+    `INSERT INTO core_corrections (id, participant, key, key_type, correction, cid, told_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [id, participant, key, keyType, correction.correction, cid, now],
+  );
+  const state =
+    correction.correction === 'upsert'
+      ? { entry: correction.entry, request_id: correction.requestId, cid: cid?.toString('hex') }
+      : {};
+  await appendOutbox(transaction, [
+    {
+      type: 'br.dict.vsync.CoreCorrectionRequested',
+      participant,
+      partitionKey: key,
+      payload: { correction_id: id, correction: correction.correction, key, key_type: keyType, ...state },
+      occurredAt: now,
+      correlationId,
+    },
+  ]);
+}
+
+async function settlePending(
+  transaction: Transaction,
+  participant: string,
+  key: string,
+  by: 'acknowledged' | 'superseded',
+  now: Date,
+): Promise<number> {
+  const { rowCount } = await transaction.query(
+    `UPDATE core_corrections SET settled_at = $3, settled_by = $4
+     WHERE participant = $1 AND key = $2 AND settled_at IS NULL`,
+    [participant, key, now, by],
+  );
+  return rowCount;
+}
+
+/** The state that an event of the core's showed for a key: the CID it then has, or null when the core deleted it. */
+export interface CoreState {
+  readonly participant: string;
+  readonly key: string;
+  readonly cid: Uint8Array | null;
+}
+
+/**
+ * Settles pending corrections that events of the core have carried out; one that an event contradicts is superseded by it.
+ * Give each key once, with the last state that the batch showed.
+ */
+export async function settleByEcho(transaction: Transaction, states: readonly CoreState[], now: Date): Promise<void> {
+  if (states.length === 0) return;
+  await transaction.query(
+    `UPDATE core_corrections AS pending
+     SET settled_at = $2,
+         settled_by = CASE WHEN pending.cid IS NOT DISTINCT FROM decode(state.cid, 'hex') THEN 'echo' ELSE 'superseded' END
+     FROM jsonb_to_recordset($1) AS state (participant text, key text, cid text)
+     WHERE pending.participant = state.participant AND pending.key = state.key AND pending.settled_at IS NULL`,
+    [
+      JSON.stringify(
+        states.map(({ participant, key, cid }) => ({ participant, key, cid: cid === null ? null : Buffer.from(cid).toString('hex') })),
+      ),
+      now,
+    ],
+  );
+}
+
+/** The core says that it has carried out what it was told for this key. Returns whether anything was pending. */
+export async function settleByAcknowledgement(
+  transaction: Transaction,
+  { participant, key }: { readonly participant: string; readonly key: string },
+  now: Date,
+): Promise<boolean> {
+  return (await settlePending(transaction, participant, key, 'acknowledged', now)) > 0;
+}
+
+/** How many corrections wait for the core, and since when the oldest does, per participant and key type. */
+export async function pendingAtCore(
+  sql: Sql,
+): Promise<{ participant: string; keyType: string; pending: number; oldestToldAt: Date }[]> {
+  const { rows } = await sql.query<{ participant: string; key_type: string; pending: number; oldest: Date }>(
+    `SELECT participant, key_type, count(*) AS pending, min(told_at) AS oldest
+     FROM core_corrections WHERE settled_at IS NULL GROUP BY participant, key_type`,
+  );
+  return rows.map((row) => ({
+    participant: row.participant,
+    keyType: row.key_type,
+    pending: row.pending,
+    oldestToldAt: row.oldest,
+  }));
+}
