@@ -27,11 +27,13 @@ export interface SampleOptions {
 }
 
 const givenNames = words(
-  'Ana Antônio Beatriz Caio Cecília Conceição Débora Estêvão Fátima Gonçalo Helena Inês João José Júlia Lúcia Luís Márcio Mônica Natália Otávio Patrícia Rafael Sebastião',
+  'Ana Antônio Beatriz Caio Cecília Conceição Débora Estêvão Fátima ' +
+    'Gonçalo Helena Inês João José Júlia Lúcia Luís Márcio Mônica Natália Otávio Patrícia Rafael Sebastião',
 );
 
 const familyNames = words(
-  "Almeida Araújo Assunção Brandão Conceição D'Ávila Esteves Falcão Gonçalves Guimarães Lemos Magalhães Mourão Nóbrega Oliveira Queirós Sá-Ferreira Simões Souza Taváres Vilaça Zanetti",
+  "Almeida Araújo Assunção Brandão Conceição D'Ávila Esteves Falcão Gonçalves Guimarães Lemos " +
+    'Magalhães Mourão Nóbrega Oliveira Queirós Sá-Ferreira Simões Souza Tavares Vilaça Zanetti',
 );
 
 const companyForms = ['Ltda', 'S.A.', 'ME', 'EIRELI', '& Filhos Ltda', '& Cia'] as const;
