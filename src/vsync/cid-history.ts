@@ -26,6 +26,10 @@ const cut = (parameter: string): string =>
   `(SELECT at, substring(${parameter}::bytea FROM (at - 1) * 32 + 1 FOR 32) AS cid
     FROM generate_series(1, octet_length(${parameter}::bytea) / 32) AS at)`;
 
+/** CIDs and keys of the parameters `$3` and `$4`. Subscripts, ($4)[at], walk the array anew for each row: 70,000 took 6 s. */
+const cidsAndKeys = `(SELECT key, substring($3::bytea FROM (at::int - 1) * 32 + 1 FOR 32) AS cid
+    FROM unnest($4::text[]) WITH ORDINALITY AS named (key, at))`;
+
 /** Marks CIDs that count as removed at `stamp.seq`; answers how many did count. */
 export async function markRemoved(tx: Transaction, scope: Scope, cids: readonly CidOfKey[], stamp: Stamp): Promise<number> {
   if (cids.length === 0) return 0;
@@ -43,8 +47,8 @@ export async function insertCids(tx: Transaction, scope: Scope, cids: readonly C
   if (cids.length === 0) return 0;
   const { rowCount } = await tx.query(
     `INSERT INTO dict_cids (participant, key_type, cid, key, added_seq, removed_seq, added_at, removed_at, source, algorithm)
-     SELECT $1, $2, given.cid, ($4::text[])[given.at], $5, NULL, $6, NULL, $7, $8
-     FROM ${cut('$3')} AS given
+     SELECT $1, $2, given.cid, given.key, $5, NULL, $6, NULL, $7, $8
+     FROM ${cidsAndKeys} AS given
      WHERE NOT EXISTS (
        SELECT FROM dict_cids c
        WHERE c.participant = $1 AND c.key_type = $2 AND c.cid = given.cid AND c.removed_seq IS NULL)`,
@@ -58,8 +62,8 @@ export async function insertHistory(tx: Transaction, scope: Scope, cids: readonl
   if (cids.length === 0) return;
   await tx.query(
     `INSERT INTO dict_cids (participant, key_type, cid, key, added_seq, removed_seq, added_at, removed_at, source, algorithm)
-     SELECT $1, $2, given.cid, ($4::text[])[given.at], $5, $5, $6, $6, $7, $8
-     FROM ${cut('$3')} AS given
+     SELECT $1, $2, given.cid, given.key, $5, $5, $6, $6, $7, $8
+     FROM ${cidsAndKeys} AS given
      WHERE NOT EXISTS (SELECT FROM dict_cids c WHERE c.participant = $1 AND c.key_type = $2 AND c.cid = given.cid)`,
     [scope.participant, scope.keyType, packed(cids), keysOf(cids), stamp.seq, stamp.at, stamp.source, stamp.algorithm],
   );
