@@ -4,7 +4,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import * as path from 'node:path';
 import type { TestContext } from 'node:test';
 import { after } from 'node:test';
@@ -116,8 +116,11 @@ async function ensureTemplate(server: EmbeddedServer): Promise<string> {
   const template = `template_${hash.digest('hex').slice(0, 16)}`;
   await administer(server, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [templateLock]);
-    const { rows } = await client.query<{ datname: string }>(`SELECT datname FROM pg_database WHERE datname ~ '^(template|test)_'`);
-    for (const { datname } of rows) if (isAbandoned(datname, template)) await client.query(`DROP DATABASE ${datname} WITH (FORCE)`);
+    const { rows } = await client.query<{ datname: string }>(
+      `SELECT datname FROM pg_database WHERE datname ~ '^(template|test)_'`,
+    );
+    for (const { datname } of rows)
+      if (isAbandoned(datname, template)) await client.query(`DROP DATABASE ${datname} WITH (FORCE)`);
     if (rows.some(({ datname }) => datname === template)) return;
     const making = `making_${template}`;
     await client.query(`DROP DATABASE IF EXISTS ${making} WITH (FORCE)`);

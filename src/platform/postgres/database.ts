@@ -4,7 +4,7 @@
  */
 
 import pg from 'pg';
-import { DatabaseUnavailable, asDatabaseError } from './errors.ts';
+import { asDatabaseError, DatabaseUnavailable } from './errors.ts';
 
 /** Whatever can run one bound statement: a pool or a transaction. */
 export interface Sql {

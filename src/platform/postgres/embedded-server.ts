@@ -44,7 +44,9 @@ async function guarded<Result>(
   const waitMs = options.startTimeoutMs + options.stopTimeoutMs + guardMarginMs;
   const guard = await takeGuard(directory.guard, directory.owner, waitMs);
   if (guard === null) {
-    throw new EmbeddedServerFailed(`another program has been starting or stopping the server in ${directory.root} for ${waitMs} ms; try again`);
+    throw new EmbeddedServerFailed(
+      `another program has been starting or stopping the server in ${directory.root} for ${waitMs} ms; try again`,
+    );
   }
   try {
     return await work(guard);

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Database, Sql } from './database.ts';
@@ -57,7 +57,8 @@ async function readMigrations(directory: string): Promise<readonly MigrationFile
   if (files.length === 0) throw new MigrationRefused(`no migrations in ${directory}: the installation is incomplete`);
   files.forEach((file, index) => {
     const before = files[index - 1];
-    if (before?.number === file.number) throw new MigrationRefused(`migrations ${before.name} and ${file.name} have the same number`);
+    if (before?.number === file.number)
+      throw new MigrationRefused(`migrations ${before.name} and ${file.name} have the same number`);
   });
   return files;
 }

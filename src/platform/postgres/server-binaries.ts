@@ -178,5 +178,7 @@ export function serverBinaries(user: ServerUser | null): ServerBinaries {
       reasons.push(`${parent}: ${messageOf(cause)}`);
     }
   }
-  throw new EmbeddedServerFailed(`the server's programs cannot be run${user === null ? '' : ` as user ${user.uid}`}: ${reasons.join('; ')}`);
+  throw new EmbeddedServerFailed(
+    `the server's programs cannot be run${user === null ? '' : ` as user ${user.uid}`}: ${reasons.join('; ')}`,
+  );
 }

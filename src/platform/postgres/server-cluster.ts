@@ -71,7 +71,9 @@ export function openServerDirectory(dataDirectory: string): ServerDirectory {
 function assertOurs(root: string): void {
   const names = fs.readdirSync(root).filter((name) => !name.startsWith('connection.json.'));
   if (names.includes('PG_VERSION')) {
-    throw new EmbeddedServerFailed(`${root} is the data directory of another PostgreSQL server; give an empty or a new directory`);
+    throw new EmbeddedServerFailed(
+      `${root} is the data directory of another PostgreSQL server; give an empty or a new directory`,
+    );
   }
   const foreign = names.find((name) => !ours.has(name));
   if (foreign !== undefined) {
@@ -90,7 +92,13 @@ export function readConnection(directory: ServerDirectory): Connection | null {
   }
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && 'password' in value && typeof value.password === 'string' && 'port' in value) {
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      'password' in value &&
+      typeof value.password === 'string' &&
+      'port' in value
+    ) {
       if (value.port === null || typeof value.port === 'number') return { port: value.port, password: value.password };
     }
   } catch {

@@ -6,8 +6,8 @@
  */
 
 import { chownSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as wait } from 'node:timers/promises';
 
 /** Only one process holds it; gives up after `timeoutMs`. */
 export interface Guard {

@@ -220,7 +220,8 @@ function signal(binaries: ServerBinaries, pid: number, name: 'INT' | 'QUIT'): vo
     if (process.platform === 'win32') spawnSync(binaries.pgCtl, ['kill', name, String(pid)], { windowsHide: true });
     else process.kill(pid, `SIG${name}`);
   } catch (cause) {
-    if (systemCode(cause) !== 'ESRCH') throw new EmbeddedServerFailed(`process ${pid} cannot be stopped (${messageOf(cause)})`, cause);
+    if (systemCode(cause) !== 'ESRCH')
+      throw new EmbeddedServerFailed(`process ${pid} cannot be stopped (${messageOf(cause)})`, cause);
   }
 }
 

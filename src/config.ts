@@ -1,0 +1,105 @@
+/**
+ * The configuration: parsed once, frozen, and refused as a whole with every complaint at once. Stages never see it; the composition
+ * root hands each the few settings it needs. The options themselves are config/option-table.ts.
+ */
+
+import * as path from 'node:path';
+import { NotAllowed } from './config/option-kind.ts';
+import { readSources, type Surroundings } from './config/option-source.ts';
+import { type Config, type NamedOption, namedOptions } from './config/option-table.ts';
+
+export type { Config } from './config/option-table.ts';
+
+/** The configuration is wrong: one line for each complaint, naming the option, what was given and what is allowed. */
+export class ConfigRefused extends Error {
+  override readonly name = 'ConfigRefused';
+
+  constructor(complaints: readonly string[]) {
+    super(`the configuration is wrong:\n${complaints.map((complaint) => `  ${complaint}`).join('\n')}`);
+  }
+}
+
+/** One option as it stands: for showing, so a secret's value is left out. */
+export interface OptionInForce {
+  readonly option: NamedOption;
+  /** Null: not set. A secret that is set shows as `(secret)`. */
+  readonly shown: string | null;
+  /** `default`, `environment`, `.env`, or a file's name. */
+  readonly source: string;
+}
+
+interface Reading {
+  readonly config: Config;
+  readonly inForce: readonly OptionInForce[];
+}
+
+function read(surroundings: Surroundings): Reading {
+  const sources = readSources(surroundings);
+  const complaints = [...sources.complaints];
+  const groups: Record<string, Record<string, unknown>> = {};
+  const inForce: OptionInForce[] = [];
+  for (const named of namedOptions) {
+    const { option, group, property, env, name } = named;
+    const given = sources.find(named);
+    const text = given?.text ?? option.defaultText;
+    const shown = option.secret && text !== null ? '(secret)' : text;
+    const source = given?.source ?? 'default';
+    inForce.push({ option: named, shown, source });
+    groups[group] ??= {};
+    try {
+      groups[group][property] = text === null ? null : option.kind.read(text);
+    } catch (cause) {
+      if (!(cause instanceof NotAllowed)) throw cause;
+      const wrong = option.secret ? 'the value (secret, not shown)' : `"${text}"`;
+      const detail = cause.message === '' ? '' : ` (${cause.message})`;
+      complaints.push(`${env} (${name}, from ${source}): ${wrong} is not allowed${detail}. Allowed: ${option.kind.allowed}`);
+    }
+  }
+  if (complaints.length > 0) throw new ConfigRefused(complaints);
+  // Built from the very table that the type is made from, one property for each of its options.
+  const config = groups as unknown as Config;
+  const contradictions = contradictionsOf(config);
+  if (contradictions.length > 0) throw new ConfigRefused(contradictions);
+  return { config: freeze(config, surroundings.cwd), inForce };
+}
+
+/** Options that are right by themselves and wrong together. */
+function contradictionsOf({ database, verification, reconciliation }: Config): readonly string[] {
+  const found: string[] = [];
+  if (database.poolMin > database.poolMax) {
+    found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
+  }
+  if (verification.warningAgeMs >= verification.criticalAgeMs) {
+    found.push('DICT_VSYNC_VERIFICATION_WARNING_AGE must be below DICT_VSYNC_VERIFICATION_CRITICAL_AGE');
+  }
+  if (verification.everyMs > verification.warningAgeMs) {
+    found.push('DICT_VSYNC_VERIFICATION_EVERY must not exceed DICT_VSYNC_VERIFICATION_WARNING_AGE: every run would warn');
+  }
+  if (verification.windowMs <= verification.logLagMs + verification.inFlightGraceMs) {
+    found.push(
+      'DICT_VSYNC_VERIFICATION_WINDOW must exceed the log lag and the in-flight grace together: nothing could be proven in it',
+    );
+  }
+  if (reconciliation.criticalThreshold < reconciliation.approvalThreshold) {
+    found.push(
+      'DICT_VSYNC_RECONCILIATION_CRITICAL_THRESHOLD is below DICT_VSYNC_RECONCILIATION_APPROVAL_THRESHOLD: a critical run would need no approval',
+    );
+  }
+  return found;
+}
+
+function freeze(config: Config, cwd: string): Config {
+  const frozen: Config = { ...config, program: { ...config.program, dataDir: path.resolve(cwd, config.program.dataDir) } };
+  for (const group of Object.values(frozen)) Object.freeze(group);
+  return Object.freeze(frozen);
+}
+
+/** Parses the configuration. Throws `ConfigRefused` with everything that is wrong with it. */
+export function loadConfig(surroundings: Surroundings): Config {
+  return read(surroundings).config;
+}
+
+/** Every option with its value and source, secrets left out. Throws `ConfigRefused` like `loadConfig`. */
+export function optionsInForce(surroundings: Surroundings): readonly OptionInForce[] {
+  return read(surroundings).inForce;
+}

@@ -1,0 +1,264 @@
+/**
+ * Every option there is: one table that the parser, `dict-vsync config`, .env.example and the type of the configuration are all
+ * made from. Grouped by the stage that uses it. A default stands here as its text, exactly as one would write it.
+ *
+ * An option is named `group.name` in a file and DICT_VSYNC_GROUP_NAME in the environment, unless it has a name of its own there.
+ * Ms and Bytes at a property's end say what it is kept in; outside, values carry their unit themselves (5s, 1MiB).
+ */
+
+import { parseDetailsKeys } from '../report/details-cipher.ts';
+import {
+  address,
+  decimal,
+  duration,
+  hosts,
+  integer,
+  type Kind,
+  keyTypes,
+  NotAllowed,
+  oneOf,
+  participants,
+  share,
+  size,
+  text,
+  timeOfDay,
+  timeZone,
+  tokenBucket,
+  waits,
+  yesOrNo,
+} from './option-kind.ts';
+
+export interface Option<Value> {
+  readonly kind: Kind<Value>;
+  /** Null: not set, and the description says what that means. */
+  readonly defaultText: string | null;
+  readonly description: string;
+  /** The name in the environment, where it is not made from group and name. */
+  readonly env: string | null;
+  /** Never printed; may come from a file named by ENV_NAME_FILE. */
+  readonly secret: boolean;
+}
+
+interface More {
+  readonly env?: string;
+  readonly secret?: boolean;
+}
+
+function option<Value>(kind: Kind<Value>, defaultText: string, description: string, more: More = {}): Option<Value> {
+  return { kind, defaultText, description, env: more.env ?? null, secret: more.secret ?? false };
+}
+
+function unset<Value>(kind: Kind<Value>, description: string, more: More = {}): Option<Value | null> {
+  return { kind, defaultText: null, description, env: more.env ?? null, secret: more.secret ?? false };
+}
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+const mebibyte = 1024 ** 2;
+
+const detailsKeys: Kind<ReturnType<typeof parseDetailsKeys>> = {
+  allowed: 'VERSION:KEY pairs separated by commas, a key being 32 bytes in base64',
+  read(given) {
+    try {
+      return parseDetailsKeys(given);
+    } catch {
+      throw new NotAllowed();
+    }
+  },
+};
+
+export const optionTable = {
+  program: {
+    dataDir: option(
+      text('a path', /\S/),
+      '.data',
+      'Where the embedded database and working files live; relative to where the program is started.',
+      {
+        env: 'DATA_DIR',
+      },
+    ),
+    participants: unset(participants, 'The participants this program works for. Not set: all that the database knows.', {
+      env: 'PARTICIPANT_ISPB',
+    }),
+    keyTypes: option(keyTypes, 'CPF,CNPJ,PHONE,EMAIL,EVP', 'The key types that are verified.'),
+    operator: unset(
+      text('up to 100 visible characters', /^[^\p{C}]{1,100}$/u),
+      'Who gives the commands, for the audit log. Not set: the user of the operating system.',
+    ),
+    timeScale: option(
+      decimal(1, 10_000),
+      '1',
+      'How many times as fast as real time the program’s clock runs: for demonstrations and tests against a simulator with the same scale.',
+    ),
+  },
+  database: {
+    url: unset(
+      address('postgres', 'postgresql'),
+      'A PostgreSQL server to use. Not set: the embedded one, with its data under DATA_DIR.',
+      {
+        env: 'DATABASE_URL',
+        secret: true,
+      },
+    ),
+    poolMin: option(integer(0, 1_000), '5', 'Connections kept open.'),
+    poolMax: option(integer(1, 1_000), '25', 'Connections at most.'),
+    connectTimeoutMs: option(duration(100, hour), '10s', 'How long to wait for a connection.'),
+    statementTimeoutMs: option(duration(0, day), '5min', 'How long one statement may take; 0 sets no limit.'),
+    embeddedStartTimeoutMs: option(duration(second, hour), '60s', 'How long the embedded server may take to start.'),
+    embeddedStopTimeoutMs: option(duration(second, hour), '30s', 'How long the embedded server may take to stop in good order.'),
+  },
+  log: {
+    level: option(
+      oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+      'info',
+      'The least important lines that are logged.',
+    ),
+    format: option(
+      oneOf('json', 'text'),
+      'json',
+      'One JSON object a line for machines, or plain text for people; on standard error.',
+    ),
+  },
+  ingest: {
+    batchEvents: option(integer(1, 10_000), '1000', 'Events in one transaction at most.'),
+    batchBytes: option(size(1024, 64 * mebibyte), '1MiB', 'Bytes of events in one transaction at most.'),
+    batchWaitMs: option(duration(0, minute), '200ms', 'How long a batch waits for more events.'),
+    eventBytesMax: option(size(1024, 16 * mebibyte), '1MiB', 'The longest event; a longer one is a dead letter.'),
+    inboxKeptMs: option(duration(hour, 90 * day), '7d', 'How long a second delivery of an event is recognised.'),
+  },
+  verification: {
+    logLagMs: option(duration(0, minute), '5s', 'How late an event may appear in DICT’s log.'),
+    inFlightGraceMs: option(
+      duration(0, day),
+      '5min',
+      'How long a difference may be explained by an event still on its way; also how far ingest may be behind.',
+    ),
+    reasksMax: option(integer(0, 20), '3', 'Times DICT is asked again before the next, costlier proof.'),
+    triesMax: option(integer(1, 20), '3', 'Tries of one verification when DICT does not answer.'),
+    firstRetryMs: option(duration(100, hour), '1s', 'The wait before the second try; it doubles with each further one.'),
+    tryTimeoutMs: option(duration(second, hour), '60s', 'How long one try may take.'),
+    logPagesMax: option(integer(1, 10_000), '50', 'Pages of DICT’s log that one explanation may read.'),
+    logPageEvents: option(integer(1, 200), '200', 'Events on one page of DICT’s log.'),
+    pollIntervalMs: option(
+      duration(second, hour),
+      '10s',
+      'The wait between two looks at the log while differences are in flight.',
+    ),
+    dailyAt: option(timeOfDay, '03:00', 'When the daily verification of all key types starts.'),
+    timeZone: option(timeZone, 'America/Sao_Paulo', 'The time zone of the daily verification.'),
+    everyMs: option(duration(minute, 36 * hour), '1h', 'The verification in between.'),
+    warningAgeMs: option(duration(minute, 36 * hour), '24h', 'Age of the last verification, or of the last OK, that warns.'),
+    criticalAgeMs: option(duration(minute, 36 * hour), '30h', 'The age that is critical: the Central Bank allows 36 hours.'),
+    mode: option(
+      oneOf('continuous', 'maintenance-window'),
+      'continuous',
+      'Verify under traffic, or while the core holds registration, deletion, change, portability and claim.',
+    ),
+    windowMs: option(
+      duration(minute, day),
+      '10min',
+      'How long a maintenance window may last; operations are resumed then at latest.',
+    ),
+    reconcile: option(yesOrNo, 'true', 'Whether a proven divergence starts a reconciliation by itself.'),
+  },
+  reconciliation: {
+    approvalThreshold: option(integer(0, 1_000_000), '100', 'More settled divergences than this need a person’s approval.'),
+    criticalThreshold: option(integer(0, 1_000_000), '1000', 'More settled divergences than this are a critical incident too.'),
+    approvalExpiresMs: option(duration(minute, 30 * day), '24h', 'How long an approval may be given; after it the run ends.'),
+    orphanShareMax: option(share, '1%', 'A file that would orphan more than this share of the keys is implausible …'),
+    orphanCountMax: option(integer(0, 1_000_000), '10', '… if they are also more than this many; it then changes nothing.'),
+    openClaimGraceMs: option(
+      duration(0, 30 * day),
+      '1h',
+      'How long a key with an open claim is left alone before a person looks.',
+    ),
+    clockSkewMs: option(duration(0, 10 * minute), '5s', 'How far our clock and DICT’s may differ.'),
+    fileGenerationMs: option(duration(second, day), '10min', 'How long DICT may take to generate a CID set file.'),
+    filePollWaitsMs: option(waits, '5s,10s,20s,30s,60s', 'Waits between looks at a file being generated; the last one repeats.'),
+    downloadIdleMs: option(duration(second, hour), '60s', 'A download without a byte for this long is given up.'),
+    fileBytesMax: option(size(65, 64 * 1024 * mebibyte), '1GiB', 'The largest CID set file that is read.'),
+    byCidConcurrency: option(integer(1, 256), '16', 'Entries asked for by CID at a time.'),
+    differingBucketsMax: option(integer(1, 65_536), '4096', 'Above this many differing buckets the comparison goes by slices.'),
+    leaseMs: option(duration(second, hour), '60s', 'After this long without a sign of life another process takes a run over.'),
+    orphanPolicy: option(
+      oneOf('review', 'remove'),
+      'review',
+      'What happens to a proven orphan of a participant without a policy of its own: a person decides, or it is removed.',
+    ),
+  },
+  dict: {
+    url: unset(
+      address('https', 'http'),
+      'DICT’s API, such as https://dict.pi.rsfn.net.br:16422/api/v2/. Not set: commands that ask DICT are refused; demo brings its own simulator.',
+      { env: 'DICT_URL' },
+    ),
+    filesHosts: unset(hosts, 'The hosts that CID set files may come from. Not set: only the host of DICT_URL, on any port.', {
+      env: 'DICT_FILES_HOSTS',
+    }),
+    connections: option(integer(1, 1_000), '32', 'Connections to DICT at most.'),
+    connectTimeoutMs: option(duration(100, 10 * minute), '10s', 'How long a connection may take.'),
+    callTimeoutMs: option(duration(100, 10 * minute), '30s', 'How long one call may take, waiting for tokens not counted.'),
+    tokenWaitMs: option(duration(0, day), '10min', 'How long a call waits for a token before it is given up.'),
+    answerBytesMax: option(size(1024, 1024 * mebibyte), '16MiB', 'The largest answer that is read, files not counted.'),
+    syncVerificationsWrite: option(tokenBucket, '10/1min of 50', 'Token bucket of verifications.'),
+    cidsFilesWrite: option(tokenBucket, '40/1d of 200', 'Token bucket of requests for a file.'),
+    cidsFilesRead: option(tokenBucket, '10/1min of 50', 'Token bucket of looks at a file.'),
+    cidsEventsList: option(tokenBucket, '20/1min of 100', 'Token bucket of pages of the log.'),
+    cidsEntriesRead: option(tokenBucket, '1200/1min of 36000', 'Token bucket of entries by CID.'),
+    policiesRead: option(tokenBucket, '60/1min of 200', 'Token bucket of looks at one policy.'),
+    policiesList: option(tokenBucket, '6/1min of 20', 'Token bucket of lists of policies.'),
+  },
+  report: {
+    detailsKeys: unset(
+      detailsKeys,
+      'Keys that the details of reports are encrypted with; the highest version encrypts. Not set: reports keep no details.',
+      { secret: true },
+    ),
+  },
+  simulator: {
+    host: option(text('an address or host name to listen on', /^[0-9A-Za-z.:-]+$/), '127.0.0.1', 'Where the simulator listens.'),
+    port: option(integer(0, 65_535), '16422', 'Port of the simulator’s API; 0 takes a free one.'),
+    filesPort: option(integer(0, 65_535), '16423', 'Port that serves CID set files; 0 takes a free one.'),
+    controlPort: unset(integer(0, 65_535), 'Port of the control interface, on 127.0.0.1. Not set: switched off.'),
+    logLagMs: option(duration(0, 10 * minute), '5s', 'How late an event appears in the simulator’s log.'),
+    seed: option(integer(0, 2_147_483_647), '1', 'Seed of everything random.'),
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Option<unknown>>>>>;
+
+type Table = typeof optionTable;
+type ValueOf<Of> = Of extends Option<infer Value> ? Value : never;
+
+/** The whole configuration, frozen; see option-table.ts for each option's meaning. */
+export type Config = {
+  readonly [Group in keyof Table]: { readonly [Name in keyof Table[Group]]: ValueOf<Table[Group][Name]> };
+};
+
+/** An option with the names it goes by. */
+export interface NamedOption {
+  readonly group: string;
+  readonly property: string;
+  /** `group.name`, the name in a file. */
+  readonly name: string;
+  readonly env: string;
+  readonly option: Option<unknown>;
+}
+
+function upperSnake(camel: string): string {
+  return camel.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+/** The table as a list, in its order. */
+export const namedOptions: readonly NamedOption[] = Object.entries(optionTable).flatMap(([group, options]) =>
+  Object.entries<Option<unknown>>(options).map(([property, found]) => {
+    const bare = property.replace(/(Ms|Bytes)$/, '');
+    return {
+      group,
+      property,
+      name: `${group}.${bare}`,
+      env: found.env ?? `DICT_VSYNC_${upperSnake(group)}_${upperSnake(bare)}`,
+      option: found,
+    };
+  }),
+);
