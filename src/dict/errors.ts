@@ -16,31 +16,45 @@ export interface Violation {
  */
 export type Remedy = 'retry' | 'final' | 'person';
 
-const remedies: Readonly<Record<string, Remedy>> = {
-  RateLimited: 'retry',
-  ServiceUnavailable: 'retry',
-  InternalServerError: 'retry',
-  Timeout: 'retry',
-  Unreachable: 'retry',
-  BadRequest: 'final',
-  NotFound: 'final',
-  EntryInvalid: 'final',
-  EntryLimitExceeded: 'final',
-  EntryAlreadyExists: 'final',
-  EntryCannotBeQueriedForBookTransfer: 'final',
-  EntryKeyOwnedByDifferentPerson: 'final',
-  EntryKeyInCustodyOfDifferentParticipant: 'final',
-  EntryWithDifferentRequestId: 'final',
-  EntryBlocked: 'person',
-  Forbidden: 'person',
-  SignatureInvalid: 'person',
-  RequestSignatureInvalid: 'person',
-  InvalidAnswer: 'person',
-};
+/** Error names of API 2.6.1 ("Tratamento de erros") that its read operations and its traffic can answer, then the bridge's own. */
+const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
+  ['RateLimited', 'retry'],
+  ['ServiceUnavailable', 'retry'],
+  ['InternalServerError', 'retry'],
+  ['BadRequest', 'final'],
+  ['NotFound', 'final'],
+  ['Gone', 'final'],
+  ['RequestIdAlreadyUsed', 'final'],
+  ['InvalidReason', 'final'],
+  ['EntryInvalid', 'final'],
+  ['EntryLimitExceeded', 'final'],
+  ['EntryAlreadyExists', 'final'],
+  ['EntryCannotBeQueriedForBookTransfer', 'final'],
+  ['EntryKeyOwnedByDifferentPerson', 'final'],
+  ['EntryKeyInCustodyOfDifferentParticipant', 'final'],
+  ['EntryLockedByClaim', 'final'],
+  ['EntryTaxIdNumberByDifferentOwner', 'final'],
+  ['Forbidden', 'person'],
+  ['RequestSignatureInvalid', 'person'],
+  ['ParticipantInvalid', 'person'],
+  ['TaxIdNumberBlocked', 'person'],
+  ['EntryBlocked', 'person'],
+  ['EntryWithFraudRelatedRestriction', 'person'],
+  // No connection could be made: nothing was sent.
+  ['Unreachable', 'retry'],
+  // The connection broke after the request was, perhaps, sent.
+  ['ConnectionLost', 'retry'],
+  // No answer in time: the request was, perhaps, carried out.
+  ['Timeout', 'retry'],
+  // The call waited too long for a token of its rate limit: nothing was sent.
+  ['NoTokens', 'retry'],
+  // An answer that the contract does not allow, so that nothing can be concluded from it.
+  ['InvalidAnswer', 'person'],
+]);
 
 /** What to do about an error of this name and HTTP status (0 where no answer came). */
 export function remedyOf(name: string, status: number): Remedy {
-  const known = remedies[name];
+  const known = remedies.get(name);
   if (known !== undefined) return known;
   if (status === 429 || status >= 500) return 'retry';
   if (status === 401 || status === 403) return 'person';
@@ -50,7 +64,7 @@ export function remedyOf(name: string, status: number): Remedy {
 /** DICT refused, failed or could not be reached. */
 export class DictError extends Error {
   override readonly name = 'DictError';
-  /** The last part of the problem's `type` (such as `RateLimited`), or `Timeout`, `Unreachable`, `InvalidAnswer`. */
+  /** The last part of the problem's `type` (such as `RateLimited`), or one of the bridge's own names in the map above. */
   readonly kind: string;
   /** HTTP status; 0 where no answer came. */
   readonly status: number;

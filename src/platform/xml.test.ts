@@ -10,7 +10,10 @@ describe('parseXml', () => {
     const root = parseXml('<a x="1 &amp; 2">\n  <b> João &#38; <![CDATA[<Silva>]]></b>\n  <c/>\n  <b>2</b></a>');
     assert.equal(root.text, '');
     assert.deepEqual(root.attributes, { x: '1 & 2' });
-    assert.deepEqual(root.children.map((child) => child.name), ['b', 'c', 'b']);
+    assert.deepEqual(
+      root.children.map((child) => child.name),
+      ['b', 'c', 'b'],
+    );
     assert.equal(childOf(root, 'b')?.text, ' João & <Silva>');
     assert.equal(childrenOf(root, 'b').length, 2);
     assert.equal(childOf(root, 'd'), undefined);
@@ -19,10 +22,13 @@ describe('parseXml', () => {
   it('resolves prefixes to namespaces and names elements by their local name', () => {
     const root = parseXml('<p:problem xmlns:p="urn:ietf:rfc:7807" xmlns="urn:x"><title/><p:type xmlns:p="urn:y"/></p:problem>');
     assert.deepEqual([root.prefix, root.name, root.namespace], ['p', 'problem', 'urn:ietf:rfc:7807']);
-    assert.deepEqual(root.children.map((child) => [child.prefix, child.name, child.namespace]), [
-      ['', 'title', 'urn:x'],
-      ['p', 'type', 'urn:y'],
-    ]);
+    assert.deepEqual(
+      root.children.map((child) => [child.prefix, child.name, child.namespace]),
+      [
+        ['', 'title', 'urn:x'],
+        ['p', 'type', 'urn:y'],
+      ],
+    );
   });
 
   it('reads bytes with a byte order mark and a declaration of UTF-8 in any case', () => {
@@ -78,14 +84,18 @@ describe('parseXml', () => {
   ];
   for (const [what, input, message] of refused) {
     it(`refuses ${what}`, () => {
-      assert.throws(() => parseXml(input), (error) => error instanceof XmlInvalid && message.test(error.message));
+      assert.throws(
+        () => parseXml(input),
+        (error) => error instanceof XmlInvalid && message.test(error.message),
+      );
     });
   }
 
   it('says where, but repeats nothing of the content', () => {
     assert.throws(
       () => parseXml('<a><Name>Maria das Dores</Name><b></a>'),
-      (error) => error instanceof XmlInvalid && /line 1/.test(error.message) && !/Maria/.test(error.message) && error.cause === undefined,
+      (error) =>
+        error instanceof XmlInvalid && /line 1/.test(error.message) && !/Maria/.test(error.message) && error.cause === undefined,
     );
   });
 });
@@ -107,7 +117,9 @@ describe('writeXml', () => {
   });
 
   it('is the inverse of parseXml for any text and attribute', () => {
-    const text = fc.string({ unit: 'grapheme' }).filter((value) => !/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u.test(value));
+    const text = fc
+      .string({ unit: 'grapheme' })
+      .filter((value) => !/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/u.test(value));
     fc.assert(
       fc.property(text, text, text, (own, value, inner) => {
         const read = parseXml(writeXml({ name: 'a', text: own, attributes: { x: value }, children: [element('b', inner)] }));

@@ -7,10 +7,10 @@
  */
 
 import {
-  parseXml as parseDocument,
   XmlElement as ParsedElement,
-  XmlError as ParseError,
   XmlText as ParsedText,
+  XmlError as ParseError,
+  parseXml as parseDocument,
 } from '@rgrove/parse-xml';
 
 /** What the writer needs of an element. An `XmlElement` as read is one too. */

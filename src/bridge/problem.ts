@@ -1,0 +1,84 @@
+/**
+ * What DICT says when it refuses: a problem document (RFC 7807 in XML) becomes a `DictError`. Anything else with an error status
+ * came from something in between, and nothing about DICT follows from it: a proxy's 404 is not DICT's (rule R2 rests on that).
+ */
+
+import { DictError, type Violation } from '../dict/errors.ts';
+import { childOf, childrenOf, parseXml, type XmlElement, XmlInvalid } from '../platform/xml.ts';
+import type { HttpAnswer } from './dict-transport.ts';
+
+const PROBLEM_NAMESPACE = 'urn:ietf:rfc:7807';
+const KIND = /([A-Za-z][A-Za-z0-9]{0,63})\/?$/;
+
+/** The error that an answer outside 200 and 201 stands for. */
+export function problemOf(operation: string, answer: HttpAnswer, now: Date): DictError {
+  const retryAfterSec = retryAfter(answer.headers['retry-after'], now);
+  const problem = problemElement(answer);
+  if (typeof problem === 'string') {
+    const kind = kindWithoutProblem(answer.status);
+    return new DictError(kind, answer.status, `${operation}: HTTP ${answer.status} without a problem document (${problem})`, {
+      retryAfterSec,
+    });
+  }
+  const text = (name: string): string | null => childOf(problem, name)?.text.trim() || null;
+  const kind = KIND.exec(text('type') ?? '')?.[1] ?? kindWithoutProblem(answer.status);
+  // `detail` and the violations' values can repeat what was sent: the message names the error only.
+  return new DictError(kind, answer.status, `${operation}: DICT answered ${answer.status} ${kind}`, {
+    correlationId: text('correlationId'),
+    violations: violationsOf(problem),
+    retryAfterSec,
+  });
+}
+
+function problemElement(answer: HttpAnswer): XmlElement | string {
+  if (!isXml(answer.headers['content-type'])) return 'its content type is not XML';
+  let root: XmlElement;
+  try {
+    root = parseXml(answer.body);
+  } catch (error) {
+    if (error instanceof XmlInvalid) return error.message;
+    throw error;
+  }
+  if (root.name !== 'problem' || root.namespace !== PROBLEM_NAMESPACE) return 'its root is another element';
+  const status = childOf(root, 'status')?.text.trim();
+  if (status !== undefined && status !== String(answer.status)) return 'its status contradicts that of HTTP';
+  return root;
+}
+
+/** Whether a media type is XML in UTF-8, as far as it says. */
+export function isXml(contentType: string | undefined): boolean {
+  if (contentType === undefined) return false;
+  const [media = '', ...parameters] = contentType.toLowerCase().split(';');
+  if (!/^\s*(?:application|text)\/(?:[a-z0-9.+-]+\+)?xml\s*$/.test(media)) return false;
+  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));
+  return charset === undefined || /^charset="?utf-8"?$/.test(charset);
+}
+
+/** Gateways answer for DICT when it is down or busy: asking again helps. Any other foreign answer has to be looked at. */
+function kindWithoutProblem(status: number): string {
+  if (status === 429) return 'RateLimited';
+  if (status === 500) return 'InternalServerError';
+  return status > 500 ? 'ServiceUnavailable' : 'InvalidAnswer';
+}
+
+const VIOLATIONS_MAX = 100;
+
+function violationsOf(problem: XmlElement): readonly Violation[] {
+  const list = childOf(problem, 'violations');
+  if (list === undefined) return [];
+  return childrenOf(list, 'violation')
+    .slice(0, VIOLATIONS_MAX)
+    .map((violation) => ({
+      reason: childOf(violation, 'reason')?.text ?? '',
+      value: childOf(violation, 'value')?.text ?? null,
+      property: childOf(violation, 'property')?.text ?? null,
+    }));
+}
+
+/** `Retry-After` in either of its forms, as seconds from now. */
+function retryAfter(header: string | undefined, now: Date): number | null {
+  const text = header?.trim() ?? '';
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  const atMs = /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(atMs) ? null : Math.max(0, Math.ceil((atMs - now.getTime()) / 1000));
+}
