@@ -39,6 +39,8 @@ CREATE TABLE dict_entries (
   orphaned_at               timestamptz,
   -- When the state shown came about at its source; a later one wins.
   occurred_at               timestamptz NOT NULL,
+  -- The event that brought it about; null: an import or a repair. Decides between events of one millisecond.
+  event_action              text CHECK (event_action IN ('key.created', 'key.updated', 'key.deleted')),
   -- dict_vsyncs.seq of the commit that last changed this row.
   seq                       bigint NOT NULL,
   updated_at                timestamptz NOT NULL,

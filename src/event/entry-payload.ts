@@ -119,7 +119,10 @@ export function keyOf(payload: Payload, typeRequired: boolean): { readonly key: 
   }
   const keyType = keyTypeOf(key);
   if (keyType !== null) return { key, keyType };
-  throw new FieldProblem('invalid_field', `${field.label}: ${shown(key, true)} has the format of none of ${KEY_TYPES.join(', ')}`);
+  throw new FieldProblem(
+    'invalid_field',
+    `${field.label}: ${shown(key, true)} has the format of none of ${KEY_TYPES.join(', ')}`,
+  );
 }
 
 function ownerOf(payload: Payload): Owner {

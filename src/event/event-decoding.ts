@@ -47,7 +47,10 @@ function actionOf(value: unknown): EventAction {
   const action = EVENT_ACTIONS.find((known) => known === value);
   if (action !== undefined) return action;
   const given = value === undefined ? 'missing; it must be' : `${shown(value, false)} is not`;
-  throw new FieldProblem(value === undefined ? 'missing_field' : 'unknown_action', `action: ${given} one of ${EVENT_ACTIONS.join(', ')}`);
+  throw new FieldProblem(
+    value === undefined ? 'missing_field' : 'unknown_action',
+    `action: ${given} one of ${EVENT_ACTIONS.join(', ')}`,
+  );
 }
 
 function eventOf(
@@ -104,7 +107,10 @@ export function decodeEvent(bytes: Uint8Array, limits: DecodingLimits): DecodedE
     about = { ...about, participant: readableParticipant(payload) };
     if (occurredAt.getTime() > limits.occurredAtMax.getTime()) {
       const most = limits.occurredAtMax.toISOString();
-      throw new FieldProblem('time_in_future', `occurred_at: ${occurredAt.toISOString()} is later than ${most}; is a clock wrong?`);
+      throw new FieldProblem(
+        'time_in_future',
+        `occurred_at: ${occurredAt.toISOString()} is later than ${most}; is a clock wrong?`,
+      );
     }
     const eventId = optionalText({ label: 'event_id', value: fields['event_id'] }, identifier);
     const correlationId = optionalText({ label: 'correlation_id', value: fields['correlation_id'] }, identifier);

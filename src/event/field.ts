@@ -3,8 +3,8 @@
  * are thrown within `src/event/` only and come out of it as values. Values that may identify a person are shown by their shape.
  */
 
-import type { InvalidReason } from './key-event.ts';
 import { INSTANT_FORM, parseInstant } from './instant.ts';
+import type { InvalidReason } from './key-event.ts';
 
 /** What makes a payload unacceptable. */
 export class FieldProblem extends Error {

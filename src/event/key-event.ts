@@ -64,8 +64,7 @@ export type InvalidReason =
   | 'unknown_action'
   | 'missing_field'
   | 'invalid_field'
-  | 'time_in_future'
-  | 'key_type_mismatch';
+  | 'time_in_future';
 
 /** `detail` names the field, what was given (the shape only, where it may be personal data) and what would be right. */
 export interface InvalidEvent {
