@@ -1,0 +1,160 @@
+/**
+ * The API as a function from request to answer: find the operation, let misbehaviour in, keep the token buckets, run it, and
+ * turn refusals into problem documents. Knows nothing of sockets.
+ */
+
+import { element, parseXml, writeXml, type XmlElement, XmlInvalid } from '../platform/xml.ts';
+import type { Answer, Behaviour, Fault, Operation, OperationCall } from './behaviour.ts';
+import { isoOf, type Parts, type Reply } from './call.ts';
+import { type OperationRow, operationAt, requesterIn } from './operation-table.ts';
+import { Problem, problemAnswer } from './problem.ts';
+
+export interface ApiRequest {
+  readonly method: string;
+  /** As it came, with its query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Uint8Array;
+}
+
+/** Null: the connection is to be broken. */
+export type ApiOutcome = Answer | null;
+
+export interface Api {
+  handle(request: ApiRequest): Promise<ApiOutcome>;
+  /** How often each operation was answered with which status, such as `getEntryByCid 404`. */
+  counts(): Readonly<Record<string, number>>;
+}
+
+const BASE_PATH = '/api/v2';
+
+interface Located {
+  readonly row: OperationRow;
+  readonly argument: string;
+  readonly query: URLSearchParams;
+  readonly document: XmlElement | null;
+  readonly call: OperationCall;
+}
+
+export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
+  const counts: Record<string, number> = {};
+
+  function count(operation: Operation | 'unknown', status: number): void {
+    const name = `${operation} ${status}`;
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+
+  function refusal(error: unknown): Answer {
+    if (error instanceof Problem) return problemAnswer(error, parts.random.hex(16));
+    return problemAnswer(new Problem('InternalServerError', 'Unexpected condition'), parts.random.hex(16));
+  }
+
+  async function handle(request: ApiRequest): Promise<ApiOutcome> {
+    let located: Located;
+    try {
+      located = locate(request);
+    } catch (error) {
+      const answer = refusal(error);
+      count('unknown', answer.status);
+      return answer;
+    }
+    const outcome = await perform(located, request);
+    count(located.row.operation, outcome?.status ?? 0);
+    return outcome;
+  }
+
+  async function perform(located: Located, request: ApiRequest): Promise<ApiOutcome> {
+    const { row, call } = located;
+    const before = await meet((behaviour) => behaviour.before?.(call));
+    if (before.struck) return charged(located, before.outcome);
+    if (call.participant !== null && !parts.buckets.allows(call.participant, row.policy)) {
+      return charged(located, refusal(new Problem('RateLimited', '')));
+    }
+    const answer = run(located, request);
+    charged(located, answer);
+    const after = await meet((behaviour) => behaviour.after?.(call, answer));
+    return after.struck ? after.outcome : answer;
+  }
+
+  function charged(located: Located, outcome: ApiOutcome): ApiOutcome {
+    const { participant } = located.call;
+    if (outcome !== null && participant !== null) parts.buckets.charge(participant, located.row.policy, outcome.status);
+    return outcome;
+  }
+
+  async function meet(
+    ask: (behaviour: Behaviour) => Promise<Fault | null> | Fault | null | undefined,
+  ): Promise<{ readonly struck: boolean; readonly outcome: ApiOutcome }> {
+    for (const behaviour of behaviours) {
+      const fault = await ask(behaviour);
+      if (fault === null || fault === undefined) continue;
+      if (fault.delayMs !== undefined) await parts.settings.clock.sleep(fault.delayMs);
+      if (fault.breakConnection === true) return { struck: true, outcome: null };
+      if (fault.answer !== undefined) return { struck: true, outcome: fault.answer };
+    }
+    return { struck: false, outcome: null };
+  }
+
+  function run(located: Located, request: ApiRequest): Answer {
+    const { row, argument, query, document } = located;
+    const nowMs = parts.settings.clock.now().getTime();
+    try {
+      if (row.method !== 'GET') checkBody(request, document);
+      return written(parts, row.run(parts, { argument, query, headers: request.headers, document, nowMs }));
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  return { handle, counts: () => ({ ...counts }) };
+}
+
+function locate(request: ApiRequest): Located {
+  const url = new URL(request.url, 'http://dict.invalid');
+  const found = url.pathname.startsWith(`${BASE_PATH}/`)
+    ? operationAt(request.method, url.pathname.slice(BASE_PATH.length))
+    : null;
+  if (found === null) throw new Problem('NotFound', `There is no operation at ${request.method} ${url.pathname}`);
+  const document = found.row.method === 'GET' ? null : readable(request.body);
+  const participant = requesterIn(found.row, request.headers, url.searchParams, document);
+  return {
+    ...found,
+    query: url.searchParams,
+    document,
+    call: { operation: found.row.operation, participant, path: url.pathname },
+  };
+}
+
+/** The body as XML, or null where it is none: the complaint comes later, after the bucket was asked. */
+function readable(body: Uint8Array): XmlElement | null {
+  try {
+    return parseXml(body);
+  } catch (error) {
+    if (error instanceof XmlInvalid) return null;
+    throw error;
+  }
+}
+
+const CONTENT_TYPE = /^application\/xml\s*(;\s*charset="?utf-8"?\s*)?$/i;
+
+function checkBody(request: ApiRequest, document: XmlElement | null): void {
+  if (request.headers['content-encoding'] !== undefined) {
+    throw new Problem('BadRequest', 'Could not parse request body: requests must not be compressed');
+  }
+  if (!CONTENT_TYPE.test(request.headers['content-type'] ?? '')) {
+    throw new Problem('BadRequest', 'Could not parse request body: Content-Type is not application/xml; charset=UTF-8');
+  }
+  if (document === null) throw new Problem('BadRequest', 'Could not parse request body: it is not XML in UTF-8');
+}
+
+function written(parts: Parts, reply: Reply): Answer {
+  const time = element('ResponseTime', isoOf(parts.settings.clock.now().getTime()));
+  const correlation = element('CorrelationId', parts.random.hex(16));
+  const stamps = reply.correlationFirst === true ? [correlation, time] : [time, correlation];
+  const children = reply.stampsLast === true ? [...reply.children, ...stamps] : [...stamps, ...reply.children];
+  return {
+    status: reply.status,
+    headers: { 'Content-Type': 'application/xml; charset=UTF-8' },
+    body: writeXml(element(reply.name, children)),
+  };
+}

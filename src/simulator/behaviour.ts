@@ -1,0 +1,103 @@
+/**
+ * Where misbehaviour enters: a function consulted before and after each operation, and a script of faults that tests and the
+ * control interface fill. Both may delay an answer, give another one, or break the connection.
+ */
+
+/** Every operation the simulator serves; `downloadCidSetFile` is the one on the second port. */
+export const OPERATIONS = [
+  'createSyncVerification',
+  'createCidSetFile',
+  'getCidSetFile',
+  'listCidSetEvents',
+  'getEntryByCid',
+  'listPolicies',
+  'getPolicy',
+  'createEntry',
+  'updateEntry',
+  'deleteEntry',
+  'getEntry',
+  'confirmClaim',
+  'completeClaim',
+  'downloadCidSetFile',
+] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** What an operation answers. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | AsyncIterable<Uint8Array>;
+}
+
+export interface Fault {
+  /** Waited first, on the simulator's clock. */
+  readonly delayMs?: number;
+  /** Given instead of the operation's own answer. */
+  readonly answer?: Answer;
+  /** Closes the connection without an answer. */
+  readonly breakConnection?: boolean;
+}
+
+export interface OperationCall {
+  readonly operation: Operation;
+  /** The requesting participant, where it can be told from the request line or its headers. */
+  readonly participant: string | null;
+  readonly path: string;
+}
+
+export interface Behaviour {
+  /** Before anything is done: an answer or a break here means that the operation had no effect. */
+  before?(call: OperationCall): Promise<Fault | null> | Fault | null;
+  /** After the effect: an answer or a break here means that the caller never learns of it. */
+  after?(call: OperationCall, answer: Answer): Promise<Fault | null> | Fault | null;
+}
+
+/** A fault for the next calls of an operation. */
+export interface ScriptedFault extends Fault {
+  readonly operation: Operation | 'any';
+  /** How many calls it meets. */
+  readonly times: number;
+  /** Calls that pass before it begins. Default 0. */
+  readonly skip?: number;
+  /** Whether it strikes before or after the operation's effect. Default `before`. */
+  readonly when?: 'before' | 'after';
+}
+
+export interface FaultScript extends Required<Behaviour> {
+  add(fault: ScriptedFault): void;
+  clear(): void;
+  /** Calls that faults are still waiting for. */
+  pending(): number;
+}
+
+/** Faults in the order they were added; a call meets the first one that fits it. */
+export function faultScript(): FaultScript {
+  let faults: { readonly fault: ScriptedFault; skip: number; left: number }[] = [];
+
+  function next(call: OperationCall, when: 'before' | 'after'): Fault | null {
+    const found = faults.find(
+      ({ fault }) => (fault.operation === 'any' || fault.operation === call.operation) && (fault.when ?? 'before') === when,
+    );
+    if (found === undefined) return null;
+    if (found.skip > 0) {
+      found.skip -= 1;
+      return null;
+    }
+    found.left -= 1;
+    if (found.left <= 0) faults = faults.filter((kept) => kept !== found);
+    return found.fault;
+  }
+
+  return {
+    before: (call) => next(call, 'before'),
+    after: (call) => next(call, 'after'),
+    add: (fault) => {
+      if (!(fault.times >= 1)) throw new RangeError(`fault: times is ${fault.times}, at least 1 is needed`);
+      faults.push({ fault, skip: fault.skip ?? 0, left: fault.times });
+    },
+    clear: () => {
+      faults = [];
+    },
+    pending: () => faults.reduce((sum, { left }) => sum + left, 0),
+  };
+}

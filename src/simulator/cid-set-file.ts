@@ -1,0 +1,173 @@
+/**
+ * CID set files: asked for, generated after a while, showing the CIDs of one instant in between, served until too many newer
+ * ones exist. Nothing runs in the background: a file's status follows from the clock, and its content is taken when its instant
+ * has come, just before the first change after it or when somebody asks.
+ */
+
+import { createHash } from 'node:crypto';
+import type { KeyType } from '../dict/key-type.ts';
+import type { Directory } from './directory.ts';
+import { type FileVariant, type Lines, linesOf, wireLines } from './file-variant.ts';
+import type { FileGeneration } from './options.ts';
+import { type Random, seededRandom, shuffle } from './random.ts';
+
+export type FileStatus = 'REQUESTED' | 'PROCESSING' | 'AVAILABLE' | 'UNAVAILABLE' | 'ERROR';
+
+/** A file's state at one instant; the last four are null until it is available. */
+export interface CidSetFileState {
+  readonly id: string;
+  readonly status: FileStatus;
+  readonly participant: string;
+  readonly keyType: KeyType;
+  readonly requestMs: number;
+  readonly creationMs: number | null;
+  readonly name: string | null;
+  readonly bytes: number | null;
+  readonly sha256: string | null;
+}
+
+export interface CidSetFiles {
+  request(participant: string, keyType: KeyType, nowMs: number): CidSetFileState;
+  find(id: string, nowMs: number): CidSetFileState | undefined;
+  /** The bytes to send for a file's name, or undefined where a download answers 404. */
+  content(name: string, nowMs: number): Iterable<Uint8Array> | undefined;
+  /** The next files asked for come out in this form. */
+  plan(variant: FileVariant, times: number): void;
+}
+
+interface Content {
+  readonly lines: Lines;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+interface Job {
+  readonly id: string;
+  readonly participant: string;
+  readonly keyType: KeyType;
+  readonly variant: FileVariant;
+  readonly requestMs: number;
+  readonly snapshotMs: number;
+  readonly creationMs: number;
+  readonly name: string;
+  content: Content | null;
+}
+
+interface Settings {
+  readonly file: FileGeneration;
+  readonly seed: number;
+  readonly upperCase: boolean;
+  nextId(): string;
+}
+
+const JOBS_MAX = 10_000;
+const LINES_PER_CHUNK = 2_048;
+
+export function cidSetFiles(directory: Directory, settings: Settings): CidSetFiles {
+  const jobs = new Map<string, Job>();
+  const planned: FileVariant[] = [];
+  let waiting: Job[] = [];
+
+  function settle(nowMs: number): void {
+    if (waiting.length === 0) return;
+    const due = waiting.filter((job) => job.snapshotMs <= nowMs);
+    if (due.length === 0) return;
+    waiting = waiting.filter((job) => job.snapshotMs > nowMs);
+    for (const job of due) {
+      const cids = [...directory.scope(job.participant, job.keyType).byCid.keys()];
+      const random = seededRandom(settings.seed ^ Number(BigInt(job.id) & 0xffff_ffffn));
+      const shown = settings.upperCase ? cids.map((cid) => cid.toUpperCase()) : cids;
+      job.content = contentOf(shuffle(random, shown), job.variant, random);
+    }
+    forgetOldContents();
+  }
+
+  function forgetOldContents(): void {
+    const held = [...jobs.values()].filter((job) => job.content !== null);
+    for (const job of held.slice(0, Math.max(0, held.length - settings.file.kept))) job.content = null;
+  }
+
+  function statusOf(job: Job, nowMs: number): FileStatus {
+    if (nowMs < job.requestMs + settings.file.requestedMs) return 'REQUESTED';
+    if (nowMs < job.creationMs || job.variant === 'never-ready') return 'PROCESSING';
+    if (job.variant === 'error') return 'ERROR';
+    return job.variant === 'unavailable' || job.content === null ? 'UNAVAILABLE' : 'AVAILABLE';
+  }
+
+  function stateOf(job: Job, nowMs: number): CidSetFileState {
+    settle(nowMs);
+    const { id, participant, keyType, requestMs } = job;
+    const status = statusOf(job, nowMs);
+    const made = status === 'AVAILABLE' ? job.content : null;
+    return {
+      id,
+      status,
+      participant,
+      keyType,
+      requestMs,
+      creationMs: made === null ? null : job.creationMs,
+      name: made === null ? null : job.name,
+      bytes: made?.bytes ?? null,
+      sha256: made?.sha256 ?? null,
+    };
+  }
+
+  directory.beforeChange(settle);
+  return {
+    request: (participant, keyType, nowMs) => {
+      const id = settings.nextId();
+      const { requestedMs, processingMs, snapshotAt } = settings.file;
+      const job: Job = {
+        id,
+        participant,
+        keyType,
+        variant: planned.shift() ?? 'proper',
+        requestMs: nowMs,
+        snapshotMs: nowMs + Math.floor((requestedMs + processingMs) * snapshotAt),
+        creationMs: nowMs + requestedMs + processingMs,
+        name: `${participant}_${keyType}_${id}_${new Date(nowMs).toISOString().replaceAll(/[^0-9]/g, '')}.txt`,
+        content: null,
+      };
+      jobs.set(id, job);
+      waiting.push(job);
+      const oldest = jobs.keys().next().value;
+      if (jobs.size > JOBS_MAX && oldest !== undefined) jobs.delete(oldest);
+      return stateOf(job, nowMs);
+    },
+    find: (id, nowMs) => {
+      const job = jobs.get(id);
+      return job === undefined ? undefined : stateOf(job, nowMs);
+    },
+    content: (name, nowMs) => {
+      settle(nowMs);
+      const job = [...jobs.values()].find((candidate) => candidate.name === name);
+      if (job === undefined || job.content === null || statusOf(job, nowMs) !== 'AVAILABLE') return undefined;
+      return job.variant === 'not-found' ? undefined : chunks(wireLines(job.content.lines, job.variant));
+    },
+    plan: (variant, times) => {
+      if (!(times >= 1 && times <= 1_000)) throw new RangeError(`file variant: times is ${times}, 1 to 1000 are allowed`);
+      for (let index = 0; index < times; index += 1) planned.push(variant);
+    },
+  };
+}
+
+function contentOf(cids: string[], variant: FileVariant, random: Random): Content {
+  const lines = linesOf(cids, variant, random);
+  const digest = createHash('sha256');
+  let bytes = 0;
+  for (const chunk of chunks(lines)) {
+    digest.update(chunk);
+    bytes += chunk.length;
+  }
+  const sha256 = variant === 'wrong-sha256' ? random.hex(32) : digest.digest('hex');
+  return { lines, bytes: variant === 'wrong-bytes' ? bytes + 65 : bytes, sha256 };
+}
+
+function* chunks(lines: Lines): Generator<Uint8Array> {
+  const { items, ending, lastEnding } = lines;
+  for (let from = 0; from < items.length; from += LINES_PER_CHUNK) {
+    const last = from + LINES_PER_CHUNK >= items.length;
+    const text = items.slice(from, from + LINES_PER_CHUNK).join(ending);
+    yield Buffer.from(last ? text + lastEnding : text + ending, 'latin1');
+  }
+}

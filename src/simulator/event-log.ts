@@ -1,0 +1,68 @@
+/**
+ * The log of CID events of one participant and key type, with DICT's rules of paging: no cursor, both times inclusive, ascending,
+ * listed only some time after it happened. Each event keeps the VSync that DICT had right after it, so a change that left no
+ * event shows in the VSync of the next one.
+ */
+
+export interface LogEvent {
+  readonly type: 'ADDED' | 'REMOVED';
+  readonly cid: string;
+  readonly atMs: number;
+  /** DICT's VSync right after this event. */
+  readonly vsync: string;
+}
+
+export interface LogQuery {
+  readonly startMs: number | null;
+  readonly endMs: number | null;
+  readonly limit: number;
+  /** Events after this instant are not listed yet. */
+  readonly visibleUntilMs: number;
+}
+
+export interface EventLog {
+  append(event: LogEvent): void;
+  page(query: LogQuery): { readonly events: readonly LogEvent[]; readonly hasMore: boolean };
+  /** Takes events out of the log, as if they had never been written; says how many. */
+  drop(cids: ReadonlySet<string>): number;
+  /** Every event there is, listed or not yet, oldest first. */
+  all(): readonly LogEvent[];
+  lastMs(): number;
+}
+
+export function eventLog(eventsMax: number): EventLog {
+  let events: LogEvent[] = [];
+
+  /** Index of the first event at or after the instant. */
+  function firstAt(atMs: number): number {
+    let low = 0;
+    let high = events.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((events[middle]?.atMs ?? Number.POSITIVE_INFINITY) < atMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  return {
+    append: (event) => {
+      events.push(event);
+      // A tenth above the bound before cutting: copying at each event would be quadratic.
+      if (events.length > eventsMax * 1.1) events = events.slice(-eventsMax);
+    },
+    page: (query) => {
+      const from = query.startMs === null ? 0 : firstAt(query.startMs);
+      const last = Math.min(query.visibleUntilMs, query.endMs ?? Number.POSITIVE_INFINITY);
+      const upto = firstAt(last + 1);
+      return { events: events.slice(from, Math.min(upto, from + query.limit)), hasMore: upto > from + query.limit };
+    },
+    drop: (cids) => {
+      const before = events.length;
+      events = events.filter((event) => !cids.has(event.cid));
+      return before - events.length;
+    },
+    all: () => events,
+    lastMs: () => events.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY,
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * A DICT of one's own: the reconciliation surface of the real API v2 and enough of the rest to make traffic, over HTTP, with
+ * the real limits, delays and silences. It is an oracle for tests and the demo, so it shares no CID, VSync or store code with
+ * the product. Left out so far: signatures and TLS (an unsigned body carries no Signature element), and anti-fraud.
+ */
+
+import { createApi } from './api.ts';
+import { type Behaviour, faultScript } from './behaviour.ts';
+import type { Parts } from './call.ts';
+import { cidSetFiles } from './cid-set-file.ts';
+import { type SimulatorState, simulatorState } from './control.ts';
+import { controlHandler } from './control-server.ts';
+import { createDirectory } from './directory.ts';
+import { fileHandler } from './file-server.ts';
+import { type HttpHandler, type HttpListener, listen } from './http-server.ts';
+import { type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
+import { seededRandom } from './random.ts';
+import { tokenBuckets } from './token-bucket.ts';
+
+export interface Simulator {
+  /** Base of the API, with a slash at the end, such as `http://127.0.0.1:4000/api/v2/`. */
+  readonly apiUrl: string;
+  /** Where CID set files are served, without a slash at the end. */
+  readonly filesUrl: string;
+  /** The control interface, or null when it is off. */
+  readonly controlUrl: string | null;
+  readonly state: SimulatorState;
+  close(): Promise<void>;
+}
+
+const FIRST_IDS = { small: 1_001n, 'above-2^31': 2n ** 31n + 1n, 'above-2^53': 2n ** 53n + 1n } as const;
+
+function simulatorParts(settings: SimulatorSettings, filesUrl: () => string): Parts {
+  const random = seededRandom(settings.seed);
+  const directory = createDirectory(settings);
+  let lastId = FIRST_IDS[settings.readings.ids] - 1n;
+  const nextId = (): string => {
+    lastId += 1n;
+    return lastId.toString();
+  };
+  const files = cidSetFiles(directory, {
+    file: settings.file,
+    seed: settings.seed,
+    upperCase: settings.readings.hexCase === 'upper',
+    nextId,
+  });
+  const buckets = tokenBuckets({ clock: settings.clock, policies: settings.policies, refill: settings.readings.refill });
+  return { settings, directory, files, claims: new Map(), buckets, random, nextId, filesUrl };
+}
+
+/**
+ * Starts the servers; they are ready when the promise resolves.
+ *
+ * @throws RangeError for options that make no sense, and the system's error when a port cannot be had.
+ */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const settings = simulatorSettings(options);
+  const { host, gzip } = settings;
+  const listeners: HttpListener[] = [];
+  let filesUrl = '';
+  const parts = simulatorParts(settings, () => filesUrl);
+  const faults = faultScript();
+  const behaviours: Behaviour[] = settings.behaviour === null ? [faults] : [settings.behaviour, faults];
+  const api = createApi(parts, behaviours);
+  const state = simulatorState(parts, faults, api.counts);
+
+  async function close(): Promise<void> {
+    await Promise.all(listeners.splice(0).map((listener) => listener.close()));
+  }
+  async function open(where: { host: string; port: number }, handler: HttpHandler): Promise<string> {
+    const listener = await listen({ ...where, gzip }, handler);
+    listeners.push(listener);
+    return listener.url;
+  }
+
+  try {
+    filesUrl = `${await open({ host, port: settings.filesPort }, fileHandler(parts, behaviours))}/cids`;
+    const apiUrl = `${await open({ host, port: settings.port }, api.handle)}/api/v2/`;
+    const control = settings.controlPort;
+    // The control interface has no authentication: it is bound to this machine whatever `host` says.
+    const controlUrl = control === null ? null : await open({ host: '127.0.0.1', port: control }, controlHandler(state));
+    return { apiUrl, filesUrl, controlUrl, state, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
