@@ -1,0 +1,142 @@
+/**
+ * The composition root: configuration in, working parts out. Which adapter is used follows from the configuration alone: an
+ * address present means the real service, absent the embedded default. The only place that hands configuration to stages.
+ */
+
+import * as path from 'node:path';
+import { createDictClient } from './bridge/dict-client.ts';
+import type { PolicyName } from './bridge/rate-budget.ts';
+import type { BucketRates } from './bridge/token-bucket.ts';
+import { CommandFailed, type Io } from './cli/io.ts';
+import type { TokenBucketLimits } from './config/option-kind.ts';
+import { type Config, ConfigRefused, loadConfig } from './config.ts';
+import type { DictApi } from './dict/api.ts';
+import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
+import { createLogger, type Logger } from './platform/log.ts';
+import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
+import { DatabaseUnavailable } from './platform/postgres/errors.ts';
+import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
+import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
+import type { VerifySettings } from './verify/settings.ts';
+
+/** Everything that works on the base starts from this. */
+export interface Base {
+  readonly config: Config;
+  readonly database: OpenedDatabase;
+  readonly clock: Clock;
+  readonly log: Logger;
+  close(): Promise<void>;
+}
+
+/** DICT, and the end of its connections. */
+export type OpenedDict = DictApi & { close(): Promise<void> };
+
+/** Reads the configuration; a wrong one ends the command with every complaint. */
+export function configOf(io: Io): Config {
+  try {
+    return loadConfig(io);
+  } catch (cause) {
+    if (cause instanceof ConfigRefused) throw new CommandFailed(cause.message, 1, cause);
+    throw cause;
+  }
+}
+
+function expected(cause: unknown): unknown {
+  const known =
+    cause instanceof DatabaseUnavailable || cause instanceof EmbeddedServerFailed || cause instanceof MigrationRefused;
+  return known ? new CommandFailed(cause.message, 1, cause) : cause;
+}
+
+/** Opens the base of the configuration: the database, started where it is embedded, with its schema up to date. */
+export async function openBase(io: Io): Promise<Base> {
+  const config = configOf(io);
+  const clock = config.program.timeScale === 1 ? systemClock : scaledClock(config.program.timeScale);
+  const log = createLogger({ ...config.log, stream: io.stderr });
+  try {
+    const database = await accessDatabase({
+      ...config.database,
+      embeddedDirectory: path.join(config.program.dataDir, 'postgres'),
+      // A command uses few connections; the pool keeps the configured minimum only in long-running processes.
+      poolMin: 0,
+      applicationName: 'dict-vsync',
+    });
+    try {
+      await migrate(database, { directory: migrationsDirectory, clock: systemClock });
+    } catch (cause) {
+      await database.close();
+      throw cause;
+    }
+    return { config, database, clock, log, close: () => database.close() };
+  } catch (cause) {
+    throw expected(cause);
+  }
+}
+
+/** Opens the base for the time of some work, and closes it whatever happens. */
+export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Result>): Promise<Result> {
+  const base = await openBase(io);
+  try {
+    return await work(base);
+  } catch (cause) {
+    throw expected(cause);
+  } finally {
+    await base.close();
+  }
+}
+
+/** The client of the DICT that the configuration names. Ends the command where it names none. */
+export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
+  const { dict } = config;
+  if (dict.url === null) {
+    throw new CommandFailed(
+      'DICT_URL is not set: give the address of DICT’s API (https://dict-h.pi.rsfn.net.br:16522/api/v2/ is homologation), or that of "dict-vsync simulator"',
+    );
+  }
+  return createDictClient({
+    apiUrl: dict.url,
+    filesHosts: dict.filesHosts ?? [new URL(dict.url).hostname],
+    clock,
+    random: Math.random,
+    limits: {
+      connections: dict.connections,
+      connectTimeoutMs: dict.connectTimeoutMs,
+      callTimeoutMs: dict.callTimeoutMs,
+      answerBytesMax: dict.answerBytesMax,
+    },
+    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
+  });
+}
+
+function ratesOf(dict: Config['dict']): Readonly<Partial<Record<PolicyName, BucketRates>>> {
+  const rates = ({ capacity, refillTokens, refillPeriodSec }: TokenBucketLimits): BucketRates => ({
+    capacity,
+    refillTokens,
+    refillPeriodMs: refillPeriodSec * 1_000,
+  });
+  return {
+    SYNC_VERIFICATIONS_WRITE: rates(dict.syncVerificationsWrite),
+    CIDS_FILES_WRITE: rates(dict.cidsFilesWrite),
+    CIDS_FILES_READ: rates(dict.cidsFilesRead),
+    CIDS_EVENTS_LIST: rates(dict.cidsEventsList),
+    CIDS_ENTRIES_READ: rates(dict.cidsEntriesRead),
+    POLICIES_READ: rates(dict.policiesRead),
+    POLICIES_LIST: rates(dict.policiesList),
+  };
+}
+
+/** What verification is told of the configuration. */
+export function verifySettingsOf({ verification, reconciliation }: Config): Partial<VerifySettings> {
+  return {
+    logLagMs: verification.logLagMs,
+    clockSkewMs: reconciliation.clockSkewMs,
+    inFlightGraceMs: verification.inFlightGraceMs,
+    ingestGraceMs: verification.inFlightGraceMs,
+    criticalAgeMs: verification.criticalAgeMs,
+    reasksMax: verification.reasksMax,
+    triesMax: verification.triesMax,
+    firstRetryMs: verification.firstRetryMs,
+    callLimitMs: verification.tryTimeoutMs,
+    logPagesMax: verification.logPagesMax,
+    firstPollMs: verification.pollIntervalMs,
+  };
+}
