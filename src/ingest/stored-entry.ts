@@ -57,12 +57,16 @@ export interface DeletedKey extends KeyOrigin {
 /** What is known of a key, whichever commit it came with. */
 export type KeyState = ResolvedKey | UnresolvedKey | DeletedKey;
 
-/** A row of dict_entries. */
-export type StoredEntry = KeyState & {
+interface RowStamp {
   /** dict_vsyncs.seq of the commit that last changed this row. */
   readonly seq: number;
   readonly updatedAt: Date;
-};
+}
+
+/** A row of dict_entries. */
+export type StoredEntry = KeyState & RowStamp;
+
+export type ResolvedEntry = ResolvedKey & RowStamp;
 
 export type EntryStatus = KeyState['status'];
 

@@ -1,0 +1,203 @@
+/**
+ * A stream of NDJSON events taken in, batch by batch. A batch closes when it has enough events or bytes, or when its first
+ * event has waited long enough. Starting again from the beginning is how it resumes: what was taken in already is recognised, so
+ * no position has to be trusted to a file that may have been replaced.
+ */
+
+import { decodeEvent } from '../event/event-decoding.ts';
+import type { EventLine } from './event-lines.ts';
+import { LineCutter } from './event-lines.ts';
+import type { IngestCounts, IngestDeps, ReceivedEvent } from './ingest-batch.ts';
+import { ingestBatch } from './ingest-batch.ts';
+import { writeProgress } from './ingest-progress.ts';
+
+export interface IngestSettings {
+  readonly batchEvents: number;
+  readonly batchBytes: number;
+  /** How long the first event of a batch waits for others. */
+  readonly batchWaitMs: number;
+  readonly lineBytesMax: number;
+}
+
+export const INGEST_DEFAULTS: IngestSettings = {
+  batchEvents: 1_000,
+  batchBytes: 1_048_576,
+  batchWaitMs: 200,
+  lineBytesMax: 1_048_576,
+};
+
+export interface EventSource {
+  /** Such as `file:/path` or `stdin`. */
+  readonly origin: string;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Length of the whole stream where it is known. */
+  readonly totalBytes: number | null;
+}
+
+export interface IngestedStream extends IngestCounts {
+  /** Lines taken in. */
+  readonly lines: number;
+  /** False where the signal stopped it before the end. */
+  readonly complete: boolean;
+}
+
+interface Reading {
+  readonly source: EventSource;
+  readonly iterator: AsyncIterator<Uint8Array>;
+  readonly cutter: LineCutter;
+  readonly queue: EventLine[];
+  queuedBytes: number;
+  /** The chunk being read; kept between batches so that none is lost to a wait that ended first. */
+  pending: Promise<IteratorResult<Uint8Array>> | null;
+  ended: boolean;
+}
+
+const noCounts: IngestCounts = { applied: 0, superseded: 0, echo: 0, dead: 0, duplicate: 0 };
+
+function enqueue(reading: Reading, lines: readonly EventLine[]): void {
+  for (const line of lines) {
+    reading.queue.push(line);
+    reading.queuedBytes += line.bytes.length;
+  }
+}
+
+/** Reads on until a batch is full, the source has ended, or the first queued line has waited long enough. */
+async function fill(deps: IngestDeps, reading: Reading, settings: IngestSettings, signal: AbortSignal): Promise<void> {
+  let deadline: { readonly over: Promise<'over'>; readonly timer: AbortController } | null = null;
+  let stop = (): void => {};
+  const stopped = new Promise<'over'>((resolve) => {
+    stop = () => resolve('over');
+  });
+  signal.addEventListener('abort', stop);
+  try {
+    while (!reading.ended && !signal.aborted && !isFull(reading, settings)) {
+      if (reading.queue.length > 0 && deadline === null) {
+        const timer = new AbortController();
+        const over = deps.clock.sleep(settings.batchWaitMs, timer.signal).then(
+          () => 'over' as const,
+          () => 'over' as const,
+        );
+        deadline = { over, timer };
+      }
+      reading.pending ??= reading.iterator.next();
+      const next = await Promise.race([reading.pending, stopped, ...(deadline === null ? [] : [deadline.over])]);
+      if (next === 'over') return;
+      reading.pending = null;
+      reading.ended = next.done === true;
+      enqueue(reading, next.done === true ? reading.cutter.end() : reading.cutter.push(next.value));
+    }
+  } finally {
+    deadline?.timer.abort();
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+function isFull(reading: Reading, settings: IngestSettings): boolean {
+  return reading.queue.length >= settings.batchEvents || reading.queuedBytes >= settings.batchBytes;
+}
+
+/** At least one line, then as many as the limits allow. */
+function cutBatch(reading: Reading, settings: IngestSettings): EventLine[] {
+  let bytes = 0;
+  let lines = 0;
+  for (const line of reading.queue) {
+    bytes += line.bytes.length;
+    if (lines > 0 && (lines >= settings.batchEvents || bytes > settings.batchBytes)) break;
+    lines += 1;
+  }
+  const batch = reading.queue.splice(0, lines);
+  for (const line of batch) reading.queuedBytes -= line.bytes.length;
+  return batch;
+}
+
+function receivedOf(origin: string, line: EventLine, lineBytesMax: number): ReceivedEvent {
+  const event = { bytes: line.bytes, origin: `${origin} line ${line.number}` };
+  if (line.tooLongBytes === null) return event;
+  const detail = `event: the line has ${line.tooLongBytes} bytes; at most ${lineBytesMax} are allowed (its beginning is kept)`;
+  return { ...event, refused: { reason: 'line_too_long', detail } };
+}
+
+/** Lines that wait: counted where all are read, estimated by the mean line of a stream whose length is known, else null. */
+function backlogOf(reading: Reading, consumed: number, endOffset: number): number | null {
+  if (reading.ended) return reading.queue.length;
+  const { totalBytes } = reading.source;
+  if (totalBytes === null) return null;
+  const bytesLeft = Math.max(totalBytes - endOffset, 0);
+  return Math.max(Math.ceil(bytesLeft / (endOffset / consumed)), reading.queue.length);
+}
+
+function nextOccurredAt(reading: Reading, now: Date): Date | null {
+  const next = reading.queue[0];
+  if (next === undefined) return null;
+  const decoded = decodeEvent(next.bytes, { occurredAtMax: now });
+  return decoded.valid ? decoded.event.occurredAt : null;
+}
+
+function plus(a: IngestCounts, b: IngestCounts): IngestCounts {
+  return {
+    applied: a.applied + b.applied,
+    superseded: a.superseded + b.superseded,
+    echo: a.echo + b.echo,
+    dead: a.dead + b.dead,
+    duplicate: a.duplicate + b.duplicate,
+  };
+}
+
+/**
+ * Takes the stream in to its end, or until the signal says stop: then the batch in hand is finished first. `onBatch` hears the counts so
+ * far after each commit.
+ */
+export async function ingestStream(
+  deps: IngestDeps,
+  source: EventSource,
+  settings: IngestSettings,
+  signal: AbortSignal,
+  onBatch: (soFar: IngestCounts & { readonly lines: number; readonly bytes: number }) => void = () => {},
+): Promise<IngestedStream> {
+  const reading: Reading = {
+    source,
+    iterator: source.chunks[Symbol.asyncIterator](),
+    cutter: new LineCutter(settings.lineBytesMax),
+    queue: [],
+    queuedBytes: 0,
+    pending: null,
+    ended: false,
+  };
+  const { origin } = source;
+  let counts = noCounts;
+  let lines = 0;
+  let bytes = 0;
+  while (!signal.aborted) {
+    await fill(deps, reading, settings, signal);
+    const batch = cutBatch(reading, settings);
+    const last = batch.at(-1);
+    if (last === undefined) break;
+    lines += batch.length;
+    bytes = last.endOffset;
+    const oldestUnconsumedAt = nextOccurredAt(reading, deps.clock.now());
+    const progress = { origin, consumed: lines, backlog: backlogOf(reading, lines, bytes), oldestUnconsumedAt, endedAt: null };
+    const received = batch.map((line) => receivedOf(origin, line, settings.lineBytesMax));
+    counts = plus(counts, await ingestBatch(deps, received, progress));
+    onBatch({ ...counts, lines, bytes });
+  }
+  const complete = reading.ended && reading.queue.length === 0;
+  await endProgress(deps, reading, lines, bytes);
+  return { ...counts, lines, complete };
+}
+
+async function endProgress(deps: IngestDeps, reading: Reading, lines: number, bytes: number): Promise<void> {
+  const now = deps.clock.now();
+  const waiting = lines === 0 ? reading.queue.length : backlogOf(reading, lines, bytes);
+  const oldestUnconsumedAt = nextOccurredAt(reading, now);
+  const { origin } = reading.source;
+  await writeProgress(
+    deps.database,
+    { origin, consumed: lines, backlog: waiting, oldestUnconsumedAt, latestOccurredAt: null, endedAt: now },
+    now,
+  );
+  // A source that was left before its end is told so; the chunk it may still be reading is of no interest any more.
+  if (!reading.ended) {
+    reading.pending?.catch(() => {});
+    void reading.iterator.return?.().catch(() => {});
+  }
+}
