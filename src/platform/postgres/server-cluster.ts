@@ -200,11 +200,18 @@ function initialise(
       },
     );
     if (result.error !== undefined) throw new EmbeddedServerFailed(`initdb failed: ${result.error.message}`, result.error);
-    if (result.status !== 0) throw new EmbeddedServerFailed(`initdb failed: ${result.stderr.trim() || result.stdout.trim()}`);
+    if (result.status !== 0) throw new EmbeddedServerFailed(initdbFailure(result.stderr.trim() || result.stdout.trim()));
   } finally {
     fs.closeSync(file);
     fs.rmSync(passwordFile, { force: true });
   }
+}
+
+function initdbFailure(said: string): string {
+  const unknown = /could not look up effective user ID ([0-9]+)/.exec(said);
+  if (unknown === null) return `initdb failed: ${said}`;
+  // Containers like to run under a number of their own choice.
+  return `user ${unknown[1]} has no entry in /etc/passwd, which PostgreSQL needs. Add one, run as another user, or set DATABASE_URL`;
 }
 
 /** Only what the server's programs need: our own environment holds secrets. */

@@ -24,6 +24,8 @@ interface FileOwner {
   readonly gid: number;
 }
 
+// In memory: SQLite would otherwise make a journal file beside, for writes that never come.
+const noJournal = 'PRAGMA journal_mode = MEMORY';
 const retryMs = 25;
 const sqliteBusy = 5;
 
@@ -50,7 +52,7 @@ function attempt(handle: DatabaseSync, sql: string): boolean {
 export async function takeGuard(file: string, owner: FileOwner | null, timeoutMs: number): Promise<Guard | null> {
   const handle = open(file, owner);
   const deadlineMs = performance.now() + timeoutMs;
-  while (!attempt(handle, 'BEGIN EXCLUSIVE')) {
+  while (!attempt(handle, `${noJournal}; BEGIN EXCLUSIVE`)) {
     if (performance.now() >= deadlineMs) {
       handle.close();
       return null;
@@ -69,7 +71,7 @@ export async function takeGuard(file: string, owner: FileOwner | null, timeoutMs
 /** Becomes a member. Call it while holding the guard: nobody then tries to find out whether they are the last. */
 export function joinMembers(file: string, owner: FileOwner | null): Membership {
   const handle = open(file, owner);
-  handle.exec('BEGIN');
+  handle.exec(`${noJournal}; BEGIN`);
   // Reading the (empty) schema is what takes the shared lock, held until the transaction ends.
   handle.exec('SELECT 1 FROM sqlite_master');
   held.add(handle);

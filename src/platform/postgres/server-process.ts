@@ -52,16 +52,25 @@ async function ask(connection: Connection): Promise<Answer> {
   }
 }
 
-/** The process id in postmaster.pid, when that process lives and really is the server of this cluster; else null. */
-export function livingServer(directory: ServerDirectory): number | null {
-  let pid: number;
+interface LivingServer {
+  readonly pid: number;
+  /** Null while it has not said yet. */
+  readonly port: number | null;
+}
+
+/** What postmaster.pid says, when that process lives and really is the server of this cluster; else null. */
+function livingServer(directory: ServerDirectory): LivingServer | null {
+  let lines: readonly string[];
   try {
-    pid = Number.parseInt(fs.readFileSync(path.join(directory.cluster, 'postmaster.pid'), 'utf8'), 10);
+    lines = fs.readFileSync(path.join(directory.cluster, 'postmaster.pid'), 'utf8').split('\n');
   } catch (cause) {
     if (systemCode(cause) === 'ENOENT') return null;
     throw new EmbeddedServerFailed(`${directory.cluster}/postmaster.pid cannot be read (${messageOf(cause)})`, cause);
   }
-  return Number.isInteger(pid) && pid > 0 && isServer(pid, directory.cluster) ? pid : null;
+  const pid = Number.parseInt(lines[0] ?? '', 10);
+  const port = Number.parseInt(lines[3] ?? '', 10);
+  if (!(pid > 0 && isServer(pid, directory.cluster))) return null;
+  return { pid, port: port > 0 ? port : null };
 }
 
 function isServer(pid: number, cluster: string): boolean {
@@ -156,22 +165,24 @@ async function launch(
     },
   );
   fs.closeSync(log);
-  let ended = false;
-  child.once('exit', () => {
-    ended = true;
-  });
-  const failed = new Promise<never>((_, reject) => child.once('error', reject));
-  failed.catch(() => {
-    ended = true;
+  // Raced with every question: something else on that port may take its time to answer.
+  const end = new Promise<'ended'>((resolve, reject) => {
+    child.once('exit', () => resolve('ended'));
+    child.once('error', (cause) => reject(new EmbeddedServerFailed(`cannot be run (${cause.message})`, cause)));
   });
   child.unref();
   let answer: Answer = 'none';
   while (performance.now() < limits.deadlineMs) {
-    if (ended) return { started: false, log: logSince(directory, fromByte) };
-    answer = await Promise.race([ask(connection), failed]);
-    if (answer === 'ready') return { started: true, connection };
+    const next = await Promise.race([end, ask(connection)]);
+    if (next === 'ended') return { started: false, log: logSince(directory, fromByte) };
+    if (next === 'ready') {
+      end.catch(() => {});
+      return { started: true, connection };
+    }
+    answer = next;
     await wait(probeIntervalMs);
   }
+  end.catch(() => {});
   const said = tail(logSince(directory, fromByte));
   if (answer === 'starting') {
     throw new EmbeddedServerFailed(`still recovering when its time was over; it goes on, try again later. It says:\n${said}`);
@@ -190,7 +201,8 @@ export async function runServer(
   connection: Connection,
   limits: { readonly durable: boolean; readonly deadlineMs: number },
 ): Promise<Connection> {
-  if (livingServer(directory) !== null) return awaitLiving(directory, connection, limits.deadlineMs);
+  const living = await awaitLiving(directory, connection, limits.deadlineMs);
+  if (living !== null) return living;
   // PostgreSQL itself would refuse while any process has the id in a stale file, which a container gives out again at once.
   fs.rmSync(path.join(directory.cluster, 'postmaster.pid'), { force: true });
   let last = '';
@@ -205,14 +217,19 @@ export async function runServer(
   throw new EmbeddedServerFailed(`did not start. It says (${directory.log}):\n${tail(last)}`);
 }
 
-async function awaitLiving(directory: ServerDirectory, connection: Connection, deadlineMs: number): Promise<Connection> {
-  while (performance.now() < deadlineMs) {
-    if ((await ask(connection)) === 'ready') return connection;
+/** Its own word on the port counts: a starter that was killed may not have come to write it down. */
+async function awaitLiving(directory: ServerDirectory, connection: Connection, deadlineMs: number): Promise<Connection | null> {
+  for (let living = livingServer(directory); living !== null; living = livingServer(directory)) {
+    const reached = { ...connection, port: living.port };
+    if ((await ask(reached)) === 'ready') return reached;
+    if (performance.now() >= deadlineMs) {
+      throw new EmbeddedServerFailed(
+        `process ${living.pid} runs on ${directory.cluster} but does not accept connections on port ${living.port}; see ${directory.log}, stop it, and try again`,
+      );
+    }
     await wait(probeIntervalMs);
   }
-  throw new EmbeddedServerFailed(
-    `process ${livingServer(directory)} runs on ${directory.cluster} but does not accept connections on port ${connection.port}; see ${directory.log}, stop it, and try again`,
-  );
+  return null;
 }
 
 function signal(binaries: ServerBinaries, pid: number, name: 'INT' | 'QUIT'): void {
@@ -236,8 +253,9 @@ async function gone(directory: ServerDirectory, withinMs: number): Promise<boole
 
 /** Stops the server: in good order, or, when that takes longer than `timeoutMs`, at once (the next start then recovers). */
 export async function stopServer(directory: ServerDirectory, binaries: ServerBinaries, timeoutMs: number): Promise<void> {
-  const pid = livingServer(directory);
-  if (pid === null) return;
+  const living = livingServer(directory);
+  if (living === null) return;
+  const { pid } = living;
   signal(binaries, pid, 'INT');
   if (await gone(directory, timeoutMs)) return;
   signal(binaries, pid, 'QUIT');

@@ -10,20 +10,32 @@ export interface ServerUser {
   readonly gid: number;
 }
 
-const fallback: ServerUser = { uid: 65534, gid: 65534 };
+const nobodyUid = 65_534;
 
-/** `nobody` of /etc/passwd. macOS writes it as -2, which is 4294967294 for the calls that take an unsigned id. */
-function nobody(): ServerUser {
+interface Account extends ServerUser {
+  readonly name: string;
+}
+
+/** The accounts of /etc/passwd. macOS writes nobody's id as -2, which is 4294967294 for the calls that take an unsigned one. */
+function accounts(): readonly Account[] {
   let text: string;
   try {
     text = readFileSync('/etc/passwd', 'utf8');
   } catch {
-    return fallback;
+    return [];
   }
-  const found = /^nobody:[^:]*:(-?[0-9]+):(-?[0-9]+):/m.exec(text);
-  if (found === null) return fallback;
-  const user = { uid: Number(found[1]) >>> 0, gid: Number(found[2]) >>> 0 };
-  return user.uid === 0 ? fallback : user;
+  return [...text.matchAll(/^([^:#\n]+):[^:\n]*:(-?[0-9]+):(-?[0-9]+):/gm)].map(([, name, uid, gid]) => ({
+    name: name ?? '',
+    uid: Number(uid) >>> 0,
+    gid: Number(gid) >>> 0,
+  }));
+}
+
+/** `nobody`, or whoever else is not root: initdb wants a user that the system knows, so a number alone is the last resort. */
+function unprivileged(): ServerUser {
+  const others = accounts().filter(({ uid }) => uid !== 0);
+  const found = others.find(({ name }) => name === 'nobody') ?? others.find(({ uid }) => uid === nobodyUid) ?? others[0];
+  return found === undefined ? { uid: nobodyUid, gid: nobodyUid } : { uid: found.uid, gid: found.gid };
 }
 
 /**
@@ -33,7 +45,7 @@ function nobody(): ServerUser {
 export function serverUser(dataDirectory: string): ServerUser | null {
   if (process.getuid?.() !== 0) return null;
   const owner = statSync(dataDirectory);
-  return owner.uid === 0 ? nobody() : { uid: owner.uid, gid: owner.gid };
+  return owner.uid === 0 ? unprivileged() : { uid: owner.uid, gid: owner.gid };
 }
 
 /** The same user as options of `child_process.spawn`, which takes signed ids. */
