@@ -4,8 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { configCommand } from './cli/config-command.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate-command.ts';
+import { simulatorCommand } from './cli/simulator-command.ts';
 
-const commands = [configCommand, migrateCommand];
+const commands = [configCommand, migrateCommand, simulatorCommand];
 
 const usageExitCode = 2;
 

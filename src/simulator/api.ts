@@ -3,8 +3,10 @@
  * turn refusals into problem documents. Knows nothing of sockets.
  */
 
+import { isParticipant } from '../dict/participant.ts';
 import { element, parseXml, writeXml, type XmlElement, XmlInvalid } from '../platform/xml.ts';
-import type { Answer, Behaviour, Fault, Operation, OperationCall } from './behaviour.ts';
+import type { Answer } from './answer.ts';
+import { type Behaviour, misbehave, type Operation, type OperationCall } from './behaviour.ts';
 import { isoOf, type Parts, type Reply } from './call.ts';
 import { type OperationRow, operationAt, requesterIn } from './operation-table.ts';
 import { Problem, problemAnswer } from './problem.ts';
@@ -38,6 +40,8 @@ interface Located {
 
 export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   const counts: Record<string, number> = {};
+  const correlationId = (): string => parts.random.hex(16);
+  const deps = { behaviours, clock: parts.settings.clock, correlationId };
 
   function count(operation: Operation | 'unknown', status: number): void {
     const name = `${operation} ${status}`;
@@ -45,8 +49,8 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   }
 
   function refusal(error: unknown): Answer {
-    if (error instanceof Problem) return problemAnswer(error, parts.random.hex(16));
-    return problemAnswer(new Problem('InternalServerError', 'Unexpected condition'), parts.random.hex(16));
+    if (error instanceof Problem) return problemAnswer(error, correlationId());
+    return problemAnswer(new Problem('InternalServerError', 'Unexpected condition'), correlationId());
   }
 
   async function handle(request: ApiRequest): Promise<ApiOutcome> {
@@ -65,14 +69,14 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
 
   async function perform(located: Located, request: ApiRequest): Promise<ApiOutcome> {
     const { row, call } = located;
-    const before = await meet((behaviour) => behaviour.before?.(call));
+    const before = await misbehave(deps, (behaviour) => behaviour.before?.(call));
     if (before.struck) return charged(located, before.outcome);
     if (call.participant !== null && !parts.buckets.allows(call.participant, row.policy)) {
       return charged(located, refusal(new Problem('RateLimited', '')));
     }
     const answer = run(located, request);
     charged(located, answer);
-    const after = await meet((behaviour) => behaviour.after?.(call, answer));
+    const after = await misbehave(deps, (behaviour) => behaviour.after?.(call, answer));
     return after.struck ? after.outcome : answer;
   }
 
@@ -80,19 +84,6 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
     const { participant } = located.call;
     if (outcome !== null && participant !== null) parts.buckets.charge(participant, located.row.policy, outcome.status);
     return outcome;
-  }
-
-  async function meet(
-    ask: (behaviour: Behaviour) => Promise<Fault | null> | Fault | null | undefined,
-  ): Promise<{ readonly struck: boolean; readonly outcome: ApiOutcome }> {
-    for (const behaviour of behaviours) {
-      const fault = await ask(behaviour);
-      if (fault === null || fault === undefined) continue;
-      if (fault.delayMs !== undefined) await parts.settings.clock.sleep(fault.delayMs);
-      if (fault.breakConnection === true) return { struck: true, outcome: null };
-      if (fault.answer !== undefined) return { struck: true, outcome: fault.answer };
-    }
-    return { struck: false, outcome: null };
   }
 
   function run(located: Located, request: ApiRequest): Answer {
@@ -116,7 +107,8 @@ function locate(request: ApiRequest): Located {
     : null;
   if (found === null) throw new Problem('NotFound', `There is no operation at ${request.method} ${url.pathname}`);
   const document = found.row.method === 'GET' ? null : readable(request.body);
-  const participant = requesterIn(found.row, request.headers, url.searchParams, document);
+  const named = requesterIn(found.row, request.headers, url.searchParams, document);
+  const participant = named !== null && isParticipant(named) ? named : null;
   return {
     ...found,
     query: url.searchParams,

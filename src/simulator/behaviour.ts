@@ -3,6 +3,10 @@
  * control interface fill. Both may delay an answer, give another one, or break the connection.
  */
 
+import type { Clock } from '../platform/clock.ts';
+import type { Answer } from './answer.ts';
+import { type ErrorName, Problem, problemAnswer } from './problem.ts';
+
 /** Every operation the simulator serves; `downloadCidSetFile` is the one on the second port. */
 export const OPERATIONS = [
   'createSyncVerification',
@@ -22,18 +26,13 @@ export const OPERATIONS = [
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
-/** What an operation answers. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | AsyncIterable<Uint8Array>;
-}
-
 export interface Fault {
   /** Waited first, on the simulator's clock. */
   readonly delayMs?: number;
   /** Given instead of the operation's own answer. */
   readonly answer?: Answer;
+  /** One of DICT's errors, given instead of the operation's own answer. */
+  readonly error?: ErrorName;
   /** Closes the connection without an answer. */
   readonly breakConnection?: boolean;
 }
@@ -50,6 +49,27 @@ export interface Behaviour {
   before?(call: OperationCall): Promise<Fault | null> | Fault | null;
   /** After the effect: an answer or a break here means that the caller never learns of it. */
   after?(call: OperationCall, answer: Answer): Promise<Fault | null> | Fault | null;
+}
+
+/** What misbehaviour comes to: nothing, an answer, or (null) a broken connection. */
+export type Struck = { readonly struck: false } | { readonly struck: true; readonly outcome: Answer | null };
+
+/** Asks each behaviour in turn; delays add up, and the first answer or break ends it. */
+export async function misbehave(
+  deps: { readonly behaviours: readonly Behaviour[]; readonly clock: Clock; correlationId(): string },
+  ask: (behaviour: Behaviour) => Promise<Fault | null> | Fault | null | undefined,
+): Promise<Struck> {
+  for (const behaviour of deps.behaviours) {
+    const fault = await ask(behaviour);
+    if (fault === null || fault === undefined) continue;
+    if (fault.delayMs !== undefined) await deps.clock.sleep(fault.delayMs);
+    if (fault.breakConnection === true) return { struck: true, outcome: null };
+    if (fault.answer !== undefined) return { struck: true, outcome: fault.answer };
+    if (fault.error !== undefined) {
+      return { struck: true, outcome: problemAnswer(new Problem(fault.error, 'A fault of the simulator'), deps.correlationId()) };
+    }
+  }
+  return { struck: false };
 }
 
 /** A fault for the next calls of an operation. */

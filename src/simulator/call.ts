@@ -108,6 +108,17 @@ export function hexAs(parts: Parts, hex: string): string {
   return parts.settings.readings.hexCase === 'upper' ? hex.toUpperCase() : hex;
 }
 
+/**
+ * Where CID set files are downloaded, without a slash at the end: under the name by which the caller knows this machine, since
+ * one that listens on all addresses has no name of its own.
+ */
+export function filesUrlFor(parts: Parts, call: Call): string {
+  const url = new URL(parts.filesUrl());
+  const caller = URL.parse(`http://${call.headers['host'] ?? ''}`);
+  if (caller !== null && caller.hostname !== '') url.hostname = caller.hostname;
+  return url.href;
+}
+
 export function isoOf(ms: number): string {
   return new Date(ms).toISOString();
 }

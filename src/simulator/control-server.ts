@@ -10,11 +10,12 @@ import { ACCOUNT_TYPES, OWNER_TYPES } from '../dict/entry.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
-import { type Answer, OPERATIONS } from './behaviour.ts';
+import type { Answer } from './answer.ts';
+import { OPERATIONS } from './behaviour.ts';
 import type { CreatedEntry, Scoped, SimulatorState, TamperOptions } from './control.ts';
 import { FILE_VARIANTS } from './file-variant.ts';
 import type { HttpHandler, HttpRequest } from './http-server.ts';
-import { isErrorName, Problem, problemAnswer } from './problem.ts';
+import { isErrorName } from './problem.ts';
 
 const ispb = z
   .string()
@@ -113,15 +114,8 @@ const actions: Readonly<Record<string, Action>> = {
   'POST /plan-file': action(z.strictObject({ variant: z.enum(FILE_VARIANTS), times }), (state, input) =>
     state.planFile(input.variant, input.times),
   ),
-  'POST /add-fault': action(fault, (state, { error, ...input }) =>
-    state.addFault({
-      ...given(input),
-      operation: input.operation,
-      times: input.times,
-      ...(error === undefined
-        ? {}
-        : { answer: problemAnswer(new Problem(error, 'Set by the control interface'), '0'.repeat(32)) }),
-    }),
+  'POST /add-fault': action(fault, (state, input) =>
+    state.addFault({ ...given(input), operation: input.operation, times: input.times }),
   ),
   'POST /clear-faults': action(z.strictObject({}), (state) => state.clearFaults()),
   'POST /set-tokens': action(z.strictObject({ participant: ispb, policy: z.string(), tokens: z.int().min(0) }), (state, input) =>

@@ -86,6 +86,8 @@ export interface SimulatorState {
   counts(): Readonly<Record<string, number>>;
 }
 
+/** Seeded entries look this old. */
+const SEEDED_AGE_MS = 30 * 86_400_000;
 const HEX_32 = /^[0-9a-f]{64}$/;
 
 export function simulatorState(
@@ -103,10 +105,10 @@ export function simulatorState(
     return entry;
   }
 
-  function newRecord(created: CreatedEntry): EntryRecord {
+  function newRecord(created: CreatedEntry, ageMs = 0): EntryRecord {
     if (directory.byKey(created.entry.key) !== undefined)
       throw new TypeError(`key: "${created.entry.key}" is registered already`);
-    const atMs = nowMs();
+    const atMs = nowMs() - ageMs;
     return entryRecord(attributesOf(created.entry), {
       requestId: created.requestId.toLowerCase(),
       createdMs: atMs,
@@ -122,7 +124,7 @@ export function simulatorState(
     seedEntries: (entries) => {
       let seeded = 0;
       for (const created of entries) {
-        change({ add: newRecord(created) }, { log: false });
+        change({ add: newRecord(created, SEEDED_AGE_MS) }, { log: false });
         seeded += 1;
       }
       return seeded;
@@ -153,9 +155,7 @@ export function simulatorState(
       const found = scopeOf(scope);
       found.frozenVerifier = frozen ? directory.vsync(found) : null;
     },
-    freezeLog: (scope, frozen) => {
-      scopeOf(scope).frozenLogMs = frozen ? Math.max(nowMs(), scopeOf(scope).log.lastMs()) : null;
-    },
+    freezeLog: (scope, frozen) => scopeOf(scope).log.freeze(frozen),
     dropEvents: (scope, cids) => scopeOf(scope).log.drop(new Set(cids)),
     registerClaim: (claim) => {
       const opened = newClaim(known(claim.claimer.key), claim, { id: parts.random.uuid(), openedMs: nowMs() });

@@ -2,7 +2,7 @@
  * The simulated directory: active entries of every participant, their CIDs and VSyncs, and the event logs. It knows what DICT
  * holds, not what DICT allows: requests are judged in the operations, tampering in the control interface.
  *
- * Records are flat and share their strings, so that 500,000 entries fit into some 300 MB.
+ * Records are flat and share their strings, so that 500,000 entries fit into some 400 MB.
  */
 
 import type { AccountType, OwnerType } from '../dict/entry.ts';
@@ -46,8 +46,6 @@ export interface DirectoryScope {
   vsyncMask: string | null;
   /** Events go on listing this VSync instead of the present one. */
   frozenVerifier: string | null;
-  /** Events later than this are not listed; null lists all that the lag lets through. */
-  frozenLogMs: number | null;
 }
 
 export interface Change {
@@ -123,7 +121,6 @@ export function createDirectory(settings: { readonly logEventsMax: number }): Di
       log: eventLog(settings.logEventsMax),
       vsyncMask: null,
       frozenVerifier: null,
-      frozenLogMs: null,
     };
     scopes.set(name, created);
     return created;

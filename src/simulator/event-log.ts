@@ -23,6 +23,8 @@ export interface LogQuery {
 export interface EventLog {
   append(event: LogEvent): void;
   page(query: LogQuery): { readonly events: readonly LogEvent[]; readonly hasMore: boolean };
+  /** While frozen, what is appended is not listed. */
+  freeze(frozen: boolean): void;
   /** Takes events out of the log, as if they had never been written; says how many. */
   drop(cids: ReadonlySet<string>): number;
   /** Every event there is, listed or not yet, oldest first. */
@@ -32,6 +34,8 @@ export interface EventLog {
 
 export function eventLog(eventsMax: number): EventLog {
   let events: LogEvent[] = [];
+  // The last event that may be listed; null when the log was frozen empty, undefined when it is not frozen.
+  let frozenAfter: LogEvent | null | undefined;
 
   /** Index of the first event at or after the instant. */
   function firstAt(atMs: number): number {
@@ -45,6 +49,11 @@ export function eventLog(eventsMax: number): EventLog {
     return low;
   }
 
+  function listed(): number {
+    if (frozenAfter === undefined) return events.length;
+    return frozenAfter === null ? 0 : events.lastIndexOf(frozenAfter) + 1;
+  }
+
   return {
     append: (event) => {
       events.push(event);
@@ -54,8 +63,14 @@ export function eventLog(eventsMax: number): EventLog {
     page: (query) => {
       const from = query.startMs === null ? 0 : firstAt(query.startMs);
       const last = Math.min(query.visibleUntilMs, query.endMs ?? Number.POSITIVE_INFINITY);
-      const upto = firstAt(last + 1);
-      return { events: events.slice(from, Math.min(upto, from + query.limit)), hasMore: upto > from + query.limit };
+      const upto = Math.min(firstAt(last + 1), listed());
+      return {
+        events: events.slice(from, Math.max(from, Math.min(upto, from + query.limit))),
+        hasMore: upto > from + query.limit,
+      };
+    },
+    freeze: (frozen) => {
+      frozenAfter = frozen ? (events.at(-1) ?? null) : undefined;
     },
     drop: (cids) => {
       const before = events.length;

@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, gzipSync } from 'node:zlib';
-import type { Answer } from './behaviour.ts';
+import type { Answer } from './answer.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -47,7 +47,8 @@ export async function listen(
   });
   server.listen(options.port, options.host);
   await once(server, 'listening');
-  return { url: `http://${options.host}:${portOf(server)}`, close: () => closed(server) };
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return { url: `http://${host}:${portOf(server)}`, close: () => closed(server) };
 }
 
 function portOf(server: Server): number {

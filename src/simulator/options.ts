@@ -7,34 +7,37 @@ import { type Clock, systemClock } from '../platform/clock.ts';
 import type { Behaviour } from './behaviour.ts';
 import { DEFAULT_POLICIES, type PolicyLimits } from './token-bucket.ts';
 
-export interface Readings {
-  /** A page without events: echoes the query's times with the current VSync, or leaves the four elements out. Default `echo`. */
-  readonly emptyEventList: 'echo' | 'absent';
-  /** An update that leaves the CID as it is: REMOVED and ADDED of one CID, or no event. Default `events`. */
-  readonly unchangedUpdate: 'events' | 'silent';
-  /** `Limit` over 200. Default `refused`. */
-  readonly limitOver200: 'refused' | 'clamped';
-  /** Another participant's entry or file. Default `forbidden` (403); else 404. */
-  readonly foreign: 'forbidden' | 'not-found';
-  /** Where schema and example of the contract disagree about the order of elements. Default `example`. */
-  readonly elementOrder: 'example' | 'schema';
-  /** Tokens come back evenly, or all at once when the period ends. Default `evenly`. */
-  readonly refill: 'evenly' | 'at-period-end';
-  /** Ids start at 1001, or above 2^31, or above 2^53. Default `small`. */
-  readonly ids: 'small' | 'above-2^31' | 'above-2^53';
-  /** Hex digits of CIDs, VSyncs and digests in answers and files. Default `lower`. */
-  readonly hexCase: 'lower' | 'upper';
-}
+/** The readings and their values; the first of each is the default. */
+export const READINGS = {
+  /** A page without events: echoes the query's times with the current VSync, or leaves the four elements out. */
+  emptyEventList: ['echo', 'absent'],
+  /** An update that leaves the CID as it is: REMOVED and ADDED of one CID, or no event. */
+  unchangedUpdate: ['events', 'silent'],
+  /** `Limit` over 200. */
+  limitOver200: ['refused', 'clamped'],
+  /** Another participant's entry or file: 403 or 404. */
+  foreign: ['forbidden', 'not-found'],
+  /** Where schema and example of the contract disagree about the order of elements. */
+  elementOrder: ['example', 'schema'],
+  /** Tokens come back evenly, or all at once when the period ends. */
+  refill: ['evenly', 'at-period-end'],
+  /** Ids start at 1001, or above 2^31, or above 2^53. */
+  ids: ['small', 'above-2^31', 'above-2^53'],
+  /** Hex digits of CIDs, VSyncs and digests in answers and files. */
+  hexCase: ['lower', 'upper'],
+} as const;
 
-export const DEFAULT_READINGS: Readings = {
-  emptyEventList: 'echo',
-  unchangedUpdate: 'events',
-  limitOver200: 'refused',
-  foreign: 'forbidden',
-  elementOrder: 'example',
-  refill: 'evenly',
-  ids: 'small',
-  hexCase: 'lower',
+export type Readings = { readonly [Name in keyof typeof READINGS]: (typeof READINGS)[Name][number] };
+
+const DEFAULT_READINGS: Readings = {
+  emptyEventList: READINGS.emptyEventList[0],
+  unchangedUpdate: READINGS.unchangedUpdate[0],
+  limitOver200: READINGS.limitOver200[0],
+  foreign: READINGS.foreign[0],
+  elementOrder: READINGS.elementOrder[0],
+  refill: READINGS.refill[0],
+  ids: READINGS.ids[0],
+  hexCase: READINGS.hexCase[0],
 };
 
 /** How a CID set file comes to be, in milliseconds of the simulator's clock. */
@@ -50,13 +53,13 @@ export interface FileGeneration {
 }
 
 export interface SimulatorOptions {
-  /** Address to listen on. Default 127.0.0.1. */
+  /** Address that API and files listen on; the control interface stays on 127.0.0.1. Default 127.0.0.1. */
   readonly host?: string;
   /** Port of the API; 0 takes a free one. Default 0. */
   readonly port?: number;
   /** Port that serves CID set files. Default 0. */
   readonly filesPort?: number;
-  /** Port of the control interface, always bound to 127.0.0.1; null (the default) switches it off. */
+  /** Port of the control interface; null (the default) switches it off. */
   readonly controlPort?: number | null;
   /** Seed of everything random: order of files, generated keys, correlation ids. Default 1. */
   readonly seed?: number;
@@ -76,6 +79,9 @@ export interface SimulatorOptions {
   /** Consulted before and after every operation, ahead of the faults set through the control interface. */
   readonly behaviour?: Behaviour | null;
 }
+
+/** Where everything listens unless told otherwise, and the control interface always. */
+export const LOOPBACK = '127.0.0.1';
 
 /** The options with nothing left open. */
 export interface SimulatorSettings {
@@ -103,7 +109,7 @@ export interface SimulatorSettings {
 export function simulatorSettings(options: SimulatorOptions): SimulatorSettings {
   const file = { requestedMs: 1_000, processingMs: 4_000, snapshotAt: 0.5, kept: 20, ...options.file };
   const settings: SimulatorSettings = {
-    host: options.host ?? '127.0.0.1',
+    host: options.host ?? LOOPBACK,
     port: options.port ?? 0,
     filesPort: options.filesPort ?? 0,
     controlPort: options.controlPort ?? null,

@@ -1,7 +1,7 @@
 /** DICT's errors: their names, statuses and titles, and the problem document (RFC 7807 in XML) that carries them. */
 
 import { element, writeXml } from '../platform/xml.ts';
-import type { Answer } from './behaviour.ts';
+import type { Answer } from './answer.ts';
 
 /** Names of the contract's section "Tratamento de erros" that the simulator uses, with status and title. */
 const ERRORS = {

@@ -4,6 +4,7 @@ import { element, type XmlSource } from '../platform/xml.ts';
 import {
   type Call,
   documentOf,
+  filesUrlFor,
   foreignProblem,
   hexAs,
   isoOf,
@@ -55,7 +56,7 @@ export function createCidSetFile(parts: Parts, call: Call): Reply {
   const participant = participantOf(parts, textAt(body, 'Participant'), 'participant');
   const keyType = keyTypeOf(textAt(body, 'KeyType'), 'keyType');
   const file = parts.files.request(participant, keyType, call.nowMs);
-  return { status: 201, name: 'CreateCidSetFileResponse', children: [fileXml(parts, file)] };
+  return { status: 201, name: 'CreateCidSetFileResponse', children: [fileXml(parts, call, file)] };
 }
 
 /** GET /cids/files/{Id} */
@@ -66,10 +67,10 @@ export function getCidSetFile(parts: Parts, call: Call): Reply {
   const missing = 'CidSetFile with given id does not exist';
   if (file === undefined) throw new Problem('NotFound', missing);
   if (file.participant !== requester) throw foreignProblem(parts, missing);
-  return { status: 200, name: 'GetCidSetFileResponse', children: [fileXml(parts, file)] };
+  return { status: 200, name: 'GetCidSetFileResponse', children: [fileXml(parts, call, file)] };
 }
 
-function fileXml(parts: Parts, file: CidSetFileState): XmlSource {
+function fileXml(parts: Parts, call: Call, file: CidSetFileState): XmlSource {
   return element('CidSetFile', [
     element('Id', file.id),
     element('Status', file.status),
@@ -77,7 +78,7 @@ function fileXml(parts: Parts, file: CidSetFileState): XmlSource {
     element('KeyType', file.keyType),
     element('RequestTime', isoOf(file.requestMs)),
     file.creationMs === null ? null : element('CreationTime', isoOf(file.creationMs)),
-    file.name === null ? null : element('Url', `${parts.filesUrl()}/${file.participant}/${file.name}`),
+    file.name === null ? null : element('Url', `${filesUrlFor(parts, call)}/${file.participant}/${file.name}`),
     file.bytes === null ? null : element('Bytes', String(file.bytes)),
     file.sha256 === null ? null : element('Sha256', hexAs(parts, file.sha256)),
   ]);
@@ -94,7 +95,7 @@ export function listCidSetEvents(parts: Parts, call: Call): Reply {
   const endMs = timeOf(call.query.get('EndTime'), 'EndTime');
   const limit = limitOf(parts, call.query.get('Limit'));
   const scope = parts.directory.scope(participant, keyType);
-  const visibleUntilMs = Math.min(call.nowMs - parts.settings.logLagMs, scope.frozenLogMs ?? Number.POSITIVE_INFINITY);
+  const visibleUntilMs = call.nowMs - parts.settings.logLagMs;
   const page = scope.log.page({ startMs, endMs, limit, visibleUntilMs });
   return {
     status: 200,

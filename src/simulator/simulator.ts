@@ -13,7 +13,7 @@ import { controlHandler } from './control-server.ts';
 import { createDirectory } from './directory.ts';
 import { fileHandler } from './file-server.ts';
 import { type HttpHandler, type HttpListener, listen } from './http-server.ts';
-import { type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
+import { LOOPBACK, type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
 import { seededRandom } from './random.ts';
 import { tokenBuckets } from './token-bucket.ts';
 
@@ -67,18 +67,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   async function close(): Promise<void> {
     await Promise.all(listeners.splice(0).map((listener) => listener.close()));
   }
-  async function open(where: { host: string; port: number }, handler: HttpHandler): Promise<string> {
-    const listener = await listen({ ...where, gzip }, handler);
+  async function open(host: string, port: number, handler: HttpHandler): Promise<string> {
+    const listener = await listen({ host, port, gzip }, handler);
     listeners.push(listener);
     return listener.url;
   }
 
   try {
-    filesUrl = `${await open({ host, port: settings.filesPort }, fileHandler(parts, behaviours))}/cids`;
-    const apiUrl = `${await open({ host, port: settings.port }, api.handle)}/api/v2/`;
+    filesUrl = `${await open(host, settings.filesPort, fileHandler(parts, behaviours))}/cids`;
+    const apiUrl = `${await open(host, settings.port, api.handle)}/api/v2/`;
     const control = settings.controlPort;
-    // The control interface has no authentication: it is bound to this machine whatever `host` says.
-    const controlUrl = control === null ? null : await open({ host: '127.0.0.1', port: control }, controlHandler(state));
+    const controlUrl = control === null ? null : await open(LOOPBACK, control, controlHandler(state));
     return { apiUrl, filesUrl, controlUrl, state, close };
   } catch (error) {
     await close();

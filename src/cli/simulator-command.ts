@@ -1,0 +1,182 @@
+/**
+ * `dict-vsync simulator`: a DICT of one's own, until it is interrupted. What stands for good is configuration; how this one run
+ * is to look is said by options. Misbehaviour beyond the contract's readings is set through the control interface.
+ */
+
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import * as path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { ConfigRefused, loadConfig } from '../config.ts';
+import { KEY_TYPES } from '../dict/key-type.ts';
+import { isParticipant, type Participant } from '../dict/participant.ts';
+import { sampleEntries } from '../dict/sample-entries.ts';
+import { scaledClock, systemClock } from '../platform/clock.ts';
+import type { ActiveEntry } from '../simulator/control.ts';
+import { READINGS, type Readings } from '../simulator/options.ts';
+import { type Simulator, startSimulator } from '../simulator/simulator.ts';
+import { CommandFailed, type Io } from './io.ts';
+
+interface Options {
+  readonly host?: string;
+  readonly port?: number;
+  readonly filesPort?: number;
+  readonly controlPort?: number;
+  readonly seed?: number;
+  readonly entries: number;
+  readonly participant: readonly Participant[];
+  readonly writeEntries?: string;
+  readonly reading: Partial<Readings>;
+  readonly limits: boolean;
+}
+
+const entriesMax = 5_000_000;
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^[0-9]+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`A whole number from ${min} to ${max} is needed.`);
+  };
+}
+
+function participants(text: string): Participant[] {
+  return text.split(',').map((part) => {
+    if (isParticipant(part)) return part;
+    throw new InvalidArgumentError(`"${part}" is not an ISPB (eight digits, such as 00038166).`);
+  });
+}
+
+const readingsHelp = Object.entries(READINGS)
+  .map(([name, values]) => `${name}=${values.join('|')}`)
+  .join(', ');
+
+function reading(text: string, before: Partial<Readings>): Partial<Readings> {
+  const [name = '', value = ''] = text.split('=');
+  const allowed: readonly string[] = Object.entries(READINGS).find(([known]) => known === name)?.[1] ?? [];
+  if (!allowed.includes(value)) throw new InvalidArgumentError(`It is none of ${readingsHelp}.`);
+  return { ...before, [name]: value };
+}
+
+export function simulatorCommand(io: Io): Command {
+  return new Command('simulator')
+    .description('Run a simulated DICT: the API for reconciliation and traffic, files on a second port, until interrupted')
+    .option('--host <address>', 'where API and files listen (configured: simulator.host)')
+    .option('--port <port>', 'port of the API, 0 takes a free one (configured: simulator.port)', integer(0, 65_535))
+    .option('--files-port <port>', 'port of the CID set files (configured: simulator.filesPort)', integer(0, 65_535))
+    .option('--control-port <port>', 'port of the control interface (configured: simulator.controlPort)', integer(0, 65_535))
+    .option('--seed <number>', 'seed of everything random (configured: simulator.seed)', integer(0, 2_147_483_647))
+    .option('--entries <count>', 'generated entries of each participant, over all key types', integer(0, entriesMax), 0)
+    .option('--participant <ispb,…>', 'whose entries are generated', participants, [])
+    .option(
+      '--write-entries <file>',
+      'write the generated entries as NDJSON, ready for "dict-vsync import"; - is standard output',
+    )
+    .option('--no-limits', 'no rate limits: every token bucket is always full')
+    .addOption(
+      new Option('--reading <name=value>', `one reading of what the contract leaves unsaid: ${readingsHelp}`)
+        .argParser(reading)
+        .default({}, 'the first of each'),
+    )
+    .allowExcessArguments(false)
+    .action((options: Options) => simulate(io, options));
+}
+
+async function simulate(io: Io, options: Options): Promise<void> {
+  if (options.entries > 0 && options.participant.length === 0) {
+    throw new CommandFailed('simulator: --entries needs --participant, the ISPBs whose entries are generated');
+  }
+  if (options.writeEntries !== undefined && options.entries === 0) {
+    throw new CommandFailed('simulator: --write-entries needs --entries, or there is nothing to write');
+  }
+  const { simulator, seed } = await start(io, options);
+  try {
+    seedEntries(simulator, options, seed);
+    if (options.writeEntries !== undefined) await writeEntries(io, simulator, options.writeEntries);
+    const about = [
+      `DICT API        ${simulator.apiUrl}`,
+      `CID set files   ${simulator.filesUrl}`,
+      `Control         ${simulator.controlUrl ?? 'off (--control-port switches it on)'}`,
+      `Entries         ${options.entries} of each participant${options.participant.length === 0 ? '' : `: ${options.participant.join(', ')}`}`,
+    ];
+    // With entries on standard output, what is for people goes beside it.
+    const out = options.writeEntries === '-' ? io.stderr : io.stdout;
+    out.write(`${about.join('\n')}\nReady; Ctrl+C ends it.\n`);
+    if (!io.signal.aborted) await once(io.signal, 'abort');
+  } finally {
+    await simulator.close();
+  }
+}
+
+async function start(io: Io, options: Options): Promise<{ simulator: Simulator; seed: number }> {
+  try {
+    const { simulator: configured, program } = loadConfig(io);
+    const seed = options.seed ?? configured.seed;
+    const simulator = await startSimulator({
+      host: options.host ?? configured.host,
+      port: options.port ?? configured.port,
+      filesPort: options.filesPort ?? configured.filesPort,
+      controlPort: options.controlPort ?? configured.controlPort,
+      logLagMs: configured.logLagMs,
+      seed,
+      clock: program.timeScale === 1 ? systemClock : scaledClock(program.timeScale),
+      readings: options.reading,
+      ...(options.limits ? {} : { policies: null }),
+    });
+    return { simulator, seed };
+  } catch (cause) {
+    if (cause instanceof ConfigRefused) throw new CommandFailed(cause.message, 1, cause);
+    if (cause instanceof Error && 'code' in cause) {
+      throw new CommandFailed(`simulator: cannot listen (${cause.message}); --port and --files-port choose others`, 1, cause);
+    }
+    throw cause;
+  }
+}
+
+function seedEntries(simulator: Simulator, options: Options, seed: number): void {
+  for (const participant of options.participant) {
+    for (const [index, keyType] of KEY_TYPES.entries()) {
+      // What does not divide by five goes to the first key types.
+      const count = Math.floor((options.entries + KEY_TYPES.length - 1 - index) / KEY_TYPES.length);
+      simulator.state.seedEntries(sampleEntries({ seed: `${seed} ${participant}`, participant, keyType, count }));
+    }
+  }
+}
+
+async function writeEntries(io: Io, simulator: Simulator, file: string): Promise<void> {
+  const lines = Readable.from(entryLines(simulator.state.activeEntries()));
+  try {
+    if (file === '-') await pipeline(lines, io.stdout, { end: false });
+    else await pipeline(lines, createWriteStream(path.resolve(io.cwd, file)));
+  } catch (cause) {
+    throw new CommandFailed(
+      `simulator: cannot write ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      1,
+      cause,
+    );
+  }
+}
+
+function* entryLines(entries: Iterable<ActiveEntry>): Generator<string> {
+  for (const { entry, requestId } of entries) {
+    const { account, owner } = entry;
+    const row = {
+      key: entry.key,
+      key_type: entry.keyType,
+      ispb: account.participant,
+      branch: account.branch,
+      account_number: account.accountNumber,
+      account_type: account.accountType,
+      account_opened_at: account.openingDate,
+      owner_type: owner.type,
+      owner_tax_id: owner.taxIdNumber,
+      owner_name: owner.name,
+      owner_trade_name: owner.tradeName,
+      registered_at: entry.creationDate,
+      request_id: requestId,
+    };
+    yield `${JSON.stringify(row)}\n`;
+  }
+}
