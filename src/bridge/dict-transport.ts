@@ -7,7 +7,7 @@
 
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, errors } from 'undici';
 import { DictError } from '../dict/errors.ts';
 
 export interface TransportLimits {
@@ -193,7 +193,7 @@ export function transportError(operation: string, error: unknown): DictError {
     return new DictError('Unreachable', 0, `${operation}: DICT cannot be reached (${detail})`, { cause: error });
   if (tooLate.has(code)) return new DictError('Timeout', 0, `${operation}: DICT fell silent (${detail})`, { cause: error });
   // What does not parse as HTTP, or whose header section is too large.
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
+  if (error instanceof errors.HTTPParserError || code === 'UND_ERR_HEADERS_OVERFLOW') {
     return new DictError('InvalidAnswer', 0, `${operation}: the answer is not HTTP (${detail})`, { cause: error });
   }
   return new DictError('ConnectionLost', 0, `${operation}: the connection broke (${detail})`, { cause: error });

@@ -108,8 +108,8 @@ export class RateBudget {
     if (known !== undefined) return known;
     const { clock } = this.#deps;
     const rates = this.#options.rates?.[policy] ?? PUBLISHED_RATES[policy];
-    // Unless DICT said what there is, another process may just have used up the bucket: one refill is assumed.
-    const available = this.#options.policies === 'configured' ? rates.capacity : Math.min(rates.capacity, rates.refillTokens);
+    // Where DICT did not say what there is, another process may just have used some: half is assumed.
+    const available = this.#options.policies === 'configured' ? rates.capacity : Math.ceil(rates.capacity / 2);
     const onStarved = (): void => this.#refresh(participant, account);
     const queue = new TokenQueue({ clock, policy, onStarved }, new TokenBucket(rates, available, clock.now()));
     account.queues.set(policy, queue);

@@ -1,0 +1,91 @@
+/** Who is served first, who is kept waiting, and that nobody waits for ever. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as realWait } from 'node:timers/promises';
+import type { DictError } from '../dict/errors.ts';
+import { scaledClock } from '../platform/clock.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { type Priority, TokenQueue } from './token-queue.ts';
+
+// A minute takes 60 ms.
+const FACTOR = 1000;
+
+interface TestQueue {
+  readonly queue: TokenQueue;
+  readonly starved: () => number;
+  readonly now: () => Date;
+}
+
+function queueOf(capacity: number, available: number): TestQueue {
+  const clock = scaledClock(FACTOR);
+  let starved = 0;
+  const onStarved = (): void => {
+    starved += 1;
+  };
+  const bucket = new TokenBucket({ capacity, refillTokens: 2, refillPeriodMs: 60_000 }, available, clock.now());
+  return { queue: new TokenQueue({ clock, policy: 'TEST', onStarved }, bucket), starved: () => starved, now: () => clock.now() };
+}
+
+const refusedAs =
+  (kind: string) =>
+  (error: DictError): boolean =>
+    error.kind === kind;
+
+describe('TokenQueue', () => {
+  it('serves people before verifications before routine, and equals in the order they came', async () => {
+    const { queue, starved, now } = queueOf(4, 0);
+    const served: string[] = [];
+    const ask = async (name: string, priority: Priority): Promise<void> => {
+      await queue.acquire(priority, 1_000_000);
+      served.push(name);
+      queue.bucket.end(true, now());
+    };
+    await Promise.all([
+      ask('routine 1', 'routine'),
+      ask('verification 1', 'verification'),
+      ask('routine 2', 'routine'),
+      ask('person', 'person'),
+      ask('verification 2', 'verification'),
+    ]);
+    assert.deepEqual(served, ['person', 'verification 1', 'verification 2', 'routine 1', 'routine 2']);
+    assert.ok(starved() > 0);
+  });
+
+  it('keeps the last tokens for those who may not wait (R12)', async () => {
+    const { queue } = queueOf(10, 3);
+    await queue.acquire('routine', 0);
+    await assert.rejects(queue.acquire('routine', 5_000), refusedAs('NoTokens'));
+    await queue.acquire('verification', 0);
+    await assert.rejects(queue.acquire('verification', 5_000), refusedAs('NoTokens'));
+    await queue.acquire('person', 0);
+    await assert.rejects(queue.acquire('person', 5_000), refusedAs('NoTokens'));
+  });
+
+  it('lets a later person pass while routine waits', async () => {
+    const { queue } = queueOf(10, 1);
+    const routine = queue.acquire('routine', 5_000);
+    await queue.acquire('person', 0);
+    await assert.rejects(routine, refusedAs('NoTokens'));
+  });
+
+  it('gives up with the signal, also before it waits', async () => {
+    const { queue } = queueOf(1, 0);
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const waiting = queue.acquire('person', 1_000_000, controller.signal);
+    const other = queue.acquire('person', 1_000_000);
+    controller.abort(reason);
+    await assert.rejects(waiting, reason);
+    await assert.rejects(queue.acquire('person', 1, controller.signal), reason);
+    await other;
+  });
+
+  it('refuses everyone who waits when it is closed', async () => {
+    const { queue } = queueOf(1, 0);
+    const waiting = [queue.acquire('person', 1_000_000), queue.acquire('routine', 1_000_000)];
+    await realWait(1);
+    queue.close();
+    for (const each of waiting) await assert.rejects(each, refusedAs('Unreachable'));
+  });
+});
