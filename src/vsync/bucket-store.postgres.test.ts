@@ -119,6 +119,34 @@ describe('stored buckets', () => {
     assert.equal(countOfBuckets((await readBuckets(database, scope)).buckets), 4);
   });
 
+  for (const bulkFirst of [false, true]) {
+    it(`are as of one seq while commits go on, ${bulkFirst ? 'recomputed' : 'from the journal'}`, async (t) => {
+      const database = await testDatabase(t);
+      if (bulkFirst) await load(database, ['loaded']);
+      let isOver = false;
+      const commits = (async () => {
+        for (let index = 0; index < 40; index++) {
+          const gone = index === 0 ? [] : [change('removed', `n${index - 1}`)];
+          await commit(database, [...gone, change('added', `n${index}`), change('added', `m${index}`)]);
+        }
+        isOver = true;
+      })();
+      const seqs: number[] = [];
+      while (!isOver) {
+        // Asserts by itself that buckets and VSync agree.
+        const { seq, buckets } = await readBuckets(database, scope);
+        assert.deepEqual(await activeAsOf(database, seq).then((cids) => cids.length), countOfBuckets(buckets));
+        seqs.push(seq);
+      }
+      await commits;
+      assert.deepEqual(
+        seqs,
+        seqs.toSorted((a, b) => a - b),
+      );
+      assert.equal((await readBuckets(database, scope)).keys, bulkFirst ? 42 : 41);
+    });
+  }
+
   it('refuse to be read when they are not the VSync, and are shown unchecked to a scan', async (t) => {
     const database = await testDatabase(t);
     await commit(database, [change('added', 'a'), change('added', 'b')]);
