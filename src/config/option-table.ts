@@ -3,7 +3,7 @@
  * made from. Grouped by the stage that uses it. A default stands here as its text, exactly as one would write it.
  *
  * An option is named `group.name` in a file and DICT_VSYNC_GROUP_NAME in the environment, unless it has a name of its own there.
- * Ms and Bytes at a property's end say what it is kept in; outside, values carry their unit themselves (5s, 1MiB).
+ * Ms at a property's end says what it is kept in; outside, durations and sizes carry their unit themselves (5s, 1MiB).
  */
 
 import { parseDetailsKeys } from '../report/details-cipher.ts';
@@ -252,7 +252,7 @@ function upperSnake(camel: string): string {
 /** The table as a list, in its order. */
 export const namedOptions: readonly NamedOption[] = Object.entries(optionTable).flatMap(([group, options]) =>
   Object.entries<Option<unknown>>(options).map(([property, found]) => {
-    const bare = property.replace(/(Ms|Bytes)$/, '');
+    const bare = property.replace(/Ms$/, '');
     return {
       group,
       property,

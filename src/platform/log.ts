@@ -92,6 +92,8 @@ export function createLogger({ level, format, stream }: LogOptions): Logger {
     {
       level,
       base: null,
+      // An error has been reduced to its fields by then; pino's own serializer would write it differently.
+      serializers: { err: (fields: unknown) => fields },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },

@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import type { Clock } from '../clock.ts';
-import type { Database, Sql } from './database.ts';
+import type { Database, Sql, Transaction } from './database.ts';
+import { asDatabaseError, DatabaseUnavailable } from './errors.ts';
 
 /** The database and the program do not fit; the message says how and what to do. */
 export class MigrationRefused extends Error {
@@ -122,13 +123,25 @@ export async function migrate(
     const applied: string[] = [];
     for (const { file, row } of pair(files, await readApplied(tx))) {
       if (row !== null) continue;
-      // Without parameters the driver sends a file as it is, many statements in one.
-      await tx.connection.query(file.text);
+      await apply(tx, file);
       await insertApplied(tx, file, options.clock.now());
       applied.push(file.name);
     }
     return { applied };
   });
+}
+
+async function apply(tx: Transaction, file: MigrationFile): Promise<void> {
+  try {
+    // Without parameters the driver sends a file as it is, many statements in one.
+    await tx.connection.query(file.text);
+  } catch (cause) {
+    const failure = asDatabaseError(cause);
+    if (failure instanceof DatabaseUnavailable) throw failure;
+    throw new MigrationRefused(`migration ${file.name} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 async function createTable(sql: Sql): Promise<void> {
