@@ -1,0 +1,76 @@
+/**
+ * `dict-vsync ingest`: events of the core, from a file or standard input, into the base. What it is killed over is taken up by
+ * running it again; what cannot be applied becomes a dead letter and stops nothing.
+ */
+
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import * as path from 'node:path';
+import { Argument, Command } from 'commander';
+import type { EventSource, IngestedStream } from '../ingest/ingest-stream.ts';
+import { ingestStream } from '../ingest/ingest-stream.ts';
+import { withBase } from '../wire.ts';
+import { CommandFailed, type Io } from './io.ts';
+
+/** A longer line becomes a dead letter, of which the beginning is kept. */
+const lineBytesMax = 1_048_576;
+
+export function ingestCommand(io: Io): Command {
+  return new Command('ingest')
+    .description('Take events of the core into the base: NDJSON from a file or standard input')
+    .addArgument(new Argument('<file>', 'NDJSON of events, one a line; - is standard input'))
+    .option('--strict', 'exit status 1 when there were dead letters')
+    .allowExcessArguments(false)
+    .addHelpText(
+      'after',
+      `
+An event: {"action":"key.created","event_id":"…","occurred_at":"2026-03-01T12:00:00.000Z","payload":{…}}
+Actions: key.created, key.updated, key.deleted, core.acknowledged. The payload is flat (key, key_type, ispb, branch,
+account_number, account_type, account_opened_at, owner_type, owner_tax_id, owner_name, owner_trade_name, request_id)
+or nested as DICT's own Entry. What was taken in before is recognised: after a crash, run the same command again.`,
+    )
+    .action((file: string, options: { readonly strict?: true }) => ingest(io, file, options.strict === true));
+}
+
+/** The file, opened before the database is: a wrong name should not start a server. */
+async function openSource(io: Io, file: string): Promise<EventSource> {
+  if (file === '-') return { origin: 'stdin', chunks: bytesOf(io.stdin), totalBytes: null };
+  const name = path.resolve(io.cwd, file);
+  try {
+    const handle = await open(name);
+    const stat = await handle.stat();
+    if (stat.isDirectory()) {
+      await handle.close();
+      throw new Error('it is a directory');
+    }
+    const chunks = createReadStream(name, { fd: handle, autoClose: true });
+    return { origin: `file:${name}`, chunks, totalBytes: stat.isFile() ? stat.size : null };
+  } catch (cause) {
+    throw new CommandFailed(`${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, 1, cause);
+  }
+}
+
+async function* bytesOf(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+}
+
+async function ingest(io: Io, file: string, strict: boolean): Promise<void> {
+  const source = await openSource(io, file);
+  await withBase(io, async ({ config, database, clock }) => {
+    const settings = { ...config.ingest, lineBytesMax };
+    report(io, await ingestStream({ database, clock }, source, settings, io.signal), strict);
+  });
+}
+
+function report(io: Io, result: IngestedStream, strict: boolean): void {
+  const { applied, superseded, echo, duplicate, dead } = result;
+  io.stdout.write(
+    `${result.lines} events: ${applied} applied, ${superseded} older than the base, ${echo} already so, ` +
+      `${duplicate} delivered before, ${dead} dead letters\n`,
+  );
+  if (!result.complete) throw new CommandFailed('interrupted before the end: run the same command again to go on', 130);
+  if (dead === 0) return;
+  const message = `${dead} events could not be applied; each is kept with its reason in event_dead_letters`;
+  if (strict) throw new CommandFailed(message);
+  io.stderr.write(`warning: ${message}\n`);
+}
