@@ -1,3 +1,5 @@
+/** The public library as a user meets it; the algorithms themselves are specified beside them. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type CidEntry, cid, toggleCid, vsync } from './index.ts';

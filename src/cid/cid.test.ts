@@ -1,3 +1,5 @@
+/** What a CID is, by the published vector and by properties; canonical-json-1.0 has its own file. */
+
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';

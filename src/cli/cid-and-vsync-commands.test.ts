@@ -1,3 +1,5 @@
+/** The two commands over stand-in streams: right and wrong input, wrong arguments, a reader that goes, an interruption. */
+
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -19,6 +19,7 @@ export interface SeenCids {
   readonly isFull: boolean;
 }
 
+/** A memory of CIDs that is empty at first and grows up to its limit. */
 export function seenCids(): SeenCids {
   // Two 32-bit words for each slot; both zero: free.
   let table = new Uint32Array(slotsAtFirst * 2);

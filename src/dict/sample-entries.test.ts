@@ -1,3 +1,5 @@
+/** Generated entries are valid by rules worded anew here, never by the generator's own code. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { KEY_TYPES, type KeyType } from './key-type.ts';

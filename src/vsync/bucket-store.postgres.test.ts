@@ -1,3 +1,5 @@
+/** Buckets, journal and CIDs by range against a model of sets, on a real database. */
+
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';

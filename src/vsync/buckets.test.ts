@@ -1,3 +1,5 @@
+/** The algebra of buckets, by properties. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

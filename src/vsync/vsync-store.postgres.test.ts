@@ -1,3 +1,5 @@
+/** What a commit of transitions does to VSync and history, and that committers take turns, on a real database. */
+
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
