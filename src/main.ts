@@ -1,12 +1,30 @@
 /** The program `dict-vsync`: its commands, and how a command ends. Nothing is decided here. */
 
 import { Command, CommanderError } from 'commander';
+import { auditCommand } from './cli/audit-command.ts';
+import { cidCommand } from './cli/cid-command.ts';
 import { configCommand } from './cli/config-command.ts';
+import { entryCommand } from './cli/entry-command.ts';
+import { ingestCommand } from './cli/ingest-command.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
 import { migrateCommand } from './cli/migrate-command.ts';
+import { reportCommand } from './cli/report-command.ts';
 import { simulatorCommand } from './cli/simulator-command.ts';
+import { statusCommand } from './cli/status-command.ts';
+import { vsyncCommand } from './cli/vsync-command.ts';
 
-const commands = [configCommand, migrateCommand, simulatorCommand];
+const commands = [
+  ingestCommand,
+  statusCommand,
+  reportCommand,
+  entryCommand,
+  auditCommand,
+  cidCommand,
+  vsyncCommand,
+  simulatorCommand,
+  configCommand,
+  migrateCommand,
+];
 
 const usageExitCode = 2;
 

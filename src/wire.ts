@@ -86,7 +86,7 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
 
 /** The client of the DICT that the configuration names. Ends the command where it names none. */
 export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
-  const { dict } = config;
+  const { dict, reconciliation } = config;
   if (dict.url === null) {
     throw new CommandFailed(
       'DICT_URL is not set: give the address of DICT’s API (https://dict-h.pi.rsfn.net.br:16522/api/v2/ is homologation), or that of "dict-vsync simulator"',
@@ -99,9 +99,10 @@ export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Ope
     random: Math.random,
     limits: {
       connections: dict.connections,
-      connectTimeoutMs: dict.connectTimeoutMs,
-      callTimeoutMs: dict.callTimeoutMs,
+      connectMs: dict.connectTimeoutMs,
+      callMs: dict.callTimeoutMs,
       answerBytesMax: dict.answerBytesMax,
+      idleMs: reconciliation.downloadIdleMs,
     },
     budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
   });

@@ -6,14 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 
-export type AuditKind =
-  | 'verification'
-  | 'reconciliation'
-  | 'correction'
-  | 'review'
-  | 'approval'
-  | 'access'
-  | 'administration';
+export type AuditKind = 'verification' | 'reconciliation' | 'correction' | 'review' | 'approval' | 'access' | 'administration';
 
 /** Who acted. `authenticated` is false where a name was merely given (the operating system's user, `--operator`). */
 export interface Actor {

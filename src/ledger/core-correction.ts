@@ -87,7 +87,11 @@ export async function settleByEcho(transaction: Transaction, states: readonly Co
      WHERE pending.participant = state.participant AND pending.key = state.key AND pending.settled_at IS NULL`,
     [
       JSON.stringify(
-        states.map(({ participant, key, cid }) => ({ participant, key, cid: cid === null ? null : Buffer.from(cid).toString('hex') })),
+        states.map(({ participant, key, cid }) => ({
+          participant,
+          key,
+          cid: cid === null ? null : Buffer.from(cid).toString('hex'),
+        })),
       ),
       now,
     ],

@@ -56,7 +56,8 @@ export function sealDetails(keys: DetailsKeys, reportId: string, details: unknow
 /** Opens sealed details. Throws `DetailsUnreadable`. */
 export function openDetails(keys: DetailsKeys, reportId: string, { keyVersion, sealed }: SealedDetails): unknown {
   const key = keys.get(keyVersion);
-  if (key === undefined) throw new DetailsUnreadable(`details of report ${reportId}: key version ${keyVersion} is not configured`);
+  if (key === undefined)
+    throw new DetailsUnreadable(`details of report ${reportId}: key version ${keyVersion} is not configured`);
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes));
     decipher.setAAD(Buffer.from(reportId));

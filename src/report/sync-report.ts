@@ -87,7 +87,11 @@ export async function openReport(sql: Sql, opening: ReportOpening): Promise<void
 }
 
 /** Closes a report with its result; a later closing (a resumed PARTIAL run) replaces an earlier one. */
-export async function closeReport(sql: Sql, opening: Pick<ReportOpening, 'id' | 'startedAt'>, result: ReportResult): Promise<void> {
+export async function closeReport(
+  sql: Sql,
+  opening: Pick<ReportOpening, 'id' | 'startedAt'>,
+  result: ReportResult,
+): Promise<void> {
   const { figures } = result;
   const known = figures.missingLocal + figures.outdatedLocal + figures.unresolved;
   const total = figures.totalKeysBacen ?? figures.totalKeysLocal;
@@ -187,7 +191,9 @@ function figuresOf(row: ReportRow): ReportFigures {
 
 function reportOf(row: ReportRow): SyncReport {
   const sealed =
-    row.details !== null && row.details_key_version !== null ? { keyVersion: row.details_key_version, sealed: row.details } : null;
+    row.details !== null && row.details_key_version !== null
+      ? { keyVersion: row.details_key_version, sealed: row.details }
+      : null;
   return {
     id: row.id,
     startedAt: row.started_at,
@@ -223,7 +229,14 @@ export async function listReports(sql: Sql, query: ReportQuery): Promise<SyncRep
      WHERE ($1::text IS NULL OR participant = $1) AND ($2::text IS NULL OR key_type = $2) AND ($3::text IS NULL OR status = $3)
        AND ($4::timestamptz IS NULL OR started_at >= $4) AND ($5::timestamptz IS NULL OR started_at < $5)
      ORDER BY started_at DESC, id LIMIT $6`,
-    [query.participant ?? null, query.keyType ?? null, query.status ?? null, query.since ?? null, query.until ?? null, query.limit],
+    [
+      query.participant ?? null,
+      query.keyType ?? null,
+      query.status ?? null,
+      query.since ?? null,
+      query.until ?? null,
+      query.limit,
+    ],
   );
   return rows.map(reportOf);
 }
