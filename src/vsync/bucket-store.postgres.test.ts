@@ -262,10 +262,7 @@ describe('the journal', () => {
     assert.equal(await prune(5, 3), 1);
     assert.equal(await prune(100, 100), 5, 'what is newer than the snapshot stays');
     assert.equal(names(await changesBetween(database, scope, { afterSeq: 4, uptoSeq: 11, cidsMax: 99 })), 'pruned');
-    assert.equal(
-      (names(await changesBetween(database, scope, { afterSeq: 10, uptoSeq: 11, cidsMax: 99 })) as string[]).length,
-      1,
-    );
+    assert.equal(names(await changesBetween(database, scope, { afterSeq: 10, uptoSeq: 11, cidsMax: 99 })).length, 1);
     assert.equal(await seqAtTime(database, scope, new Date(start + 10 * minute)), 10);
     assert.equal(await seqAtTime(database, scope, new Date(start + 9 * minute)), 0);
     const state = await readBuckets(database, scope);
