@@ -1,6 +1,7 @@
 /**
  * The expected CIDs were made by running the original code of this algorithm (class GeradorCID, version 1.0) on the same input,
- * and are frozen here: they must never change.
+ * and are frozen here: they must never change. That code came without its enumeration of key types; CPF, CNPJ, PHONE, EMAIL and
+ * EVP stood in as their own names, as its comments have them.
  */
 
 import assert from 'node:assert/strict';
