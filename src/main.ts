@@ -11,10 +11,12 @@ import { migrateCommand } from './cli/migrate-command.ts';
 import { reportCommand } from './cli/report-command.ts';
 import { simulatorCommand } from './cli/simulator-command.ts';
 import { statusCommand } from './cli/status-command.ts';
+import { verifyCommand } from './cli/verify-command.ts';
 import { vsyncCommand } from './cli/vsync-command.ts';
 
 const commands = [
   ingestCommand,
+  verifyCommand,
   statusCommand,
   reportCommand,
   entryCommand,
