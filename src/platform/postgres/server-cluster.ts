@@ -44,7 +44,8 @@ const ours = new Set(['connection.json', 'cluster', 'cluster.new', 'server.log',
 export function openServerDirectory(dataDirectory: string): ServerDirectory {
   const root = path.resolve(dataDirectory);
   try {
-    fs.mkdirSync(root, { recursive: true });
+    // Entered by the server's user, listed by its owner alone.
+    fs.mkdirSync(root, { recursive: true, mode: 0o711 });
     assertOurs(root);
     fs.accessSync(root, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
   } catch (cause) {
@@ -200,14 +201,18 @@ function initialise(
       },
     );
     if (result.error !== undefined) throw new EmbeddedServerFailed(`initdb failed: ${result.error.message}`, result.error);
-    if (result.status !== 0) throw new EmbeddedServerFailed(initdbFailure(result.stderr.trim() || result.stdout.trim()));
+    if (result.status !== 0)
+      throw new EmbeddedServerFailed(initdbFailure(directory, result.stderr.trim() || result.stdout.trim()));
   } finally {
     fs.closeSync(file);
     fs.rmSync(passwordFile, { force: true });
   }
 }
 
-function initdbFailure(said: string): string {
+function initdbFailure(directory: ServerDirectory, said: string): string {
+  if (directory.user !== null && /Permission denied/.test(said)) {
+    return `user ${directory.user.uid}, whom the server runs as, cannot reach ${directory.root}; give a DATA_DIR that everybody may enter. It says: ${said}`;
+  }
   const unknown = /could not look up effective user ID ([0-9]+)/.exec(said);
   if (unknown === null) return `initdb failed: ${said}`;
   // Containers like to run under a number of their own choice.

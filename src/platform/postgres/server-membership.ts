@@ -5,7 +5,7 @@
  * SQLite, which comes with it, takes the same kernel locks; nothing is ever written to these files.
  */
 
-import { chownSync } from 'node:fs';
+import { chmodSync, chownSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -34,6 +34,8 @@ const held = new Set<DatabaseSync>();
 
 function open(file: string, owner: FileOwner | null): DatabaseSync {
   const handle = new DatabaseSync(file);
+  // Reading would be enough to hold a lock: nobody else shall.
+  if (process.getuid === undefined || statSync(file).uid === process.getuid()) chmodSync(file, 0o600);
   if (owner !== null) chownSync(file, owner.uid, owner.gid);
   return handle;
 }
