@@ -75,7 +75,8 @@ export function docCommentFaults(file: SourceFile): Fault[] {
 
 function hasDocComment(file: SourceFile, node: Node): boolean {
   const above = file.comments.findLast((comment) => comment.end <= node.start);
-  if (above?.type !== 'Block' || !above.value.startsWith('*')) return overloadAbove(file, node);
+  // The opening comment is the file's, not the function's.
+  if (above?.type !== 'Block' || !above.value.startsWith('*') || above === file.comments[0]) return overloadAbove(file, node);
   return file.text.slice(above.end, node.start).trim() === '';
 }
 
