@@ -44,7 +44,7 @@ import { downloadFile } from './file-download.ts';
 import { readPolicies, readPolicy } from './policy-xml.ts';
 
 export interface DictReadClientOptions extends DictClientOptions {
-  /** Hosts, with port where it is not the scheme's own, that CID set files may be read from. */
+  /** Hosts that CID set files may be read from: `files.example` on any port, `files.example:8443` on that one. */
   readonly filesHosts: readonly string[];
 }
 

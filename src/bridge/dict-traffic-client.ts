@@ -37,7 +37,10 @@ export interface ClaimAnswer extends Stamp {
 }
 
 export interface DictTrafficApi {
-  /** POST /entries/ by the account's participant. Repeatable: the same RequestId creates one entry. */
+  /**
+   * POST /entries/ by the account's participant. Repeatable: the same RequestId creates one entry. The key of an EVP is not sent
+   * but made by DICT: the answer has it.
+   */
   createEntry(
     request: { readonly entry: Entry; readonly requestId: string; readonly reason: EntryReason },
     options?: CallOptions,

@@ -11,6 +11,8 @@ import { Agent, type Dispatcher, errors } from 'undici';
 import { DictError } from '../dict/errors.ts';
 
 export interface TransportLimits {
+  /** Connections kept to one host. */
+  readonly connections: number;
   /** Until the connection stands. */
   readonly connectMs: number;
   /** From the request to the answer's last byte. */
@@ -22,6 +24,7 @@ export interface TransportLimits {
 }
 
 export const DEFAULT_TRANSPORT_LIMITS: TransportLimits = {
+  connections: 32,
   connectMs: 5_000,
   callMs: 15_000,
   answerBytesMax: 1024 * 1024,
@@ -55,12 +58,9 @@ export interface Transport {
 
 const inflate = promisify(gunzip);
 
-/** Connections per host. DICT's own advice is a pool; more than the by-CID concurrency would never be used. */
-const CONNECTIONS = 24;
-
 export function createTransport(limits: TransportLimits): Transport {
   const agent = new Agent({
-    connections: CONNECTIONS,
+    connections: limits.connections,
     pipelining: 1,
     connect: { timeout: limits.connectMs },
     keepAliveTimeout: 10_000,

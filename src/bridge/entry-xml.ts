@@ -37,10 +37,10 @@ export function writeOwner(owner: Owner): XmlSource {
   ]);
 }
 
-/** `Entry`, as createEntry sends it. */
+/** `Entry`, as createEntry sends it: without its key where that is an EVP, which DICT makes up itself. */
 export function writeEntry(entry: Entry): XmlSource {
   return element('Entry', [
-    element('Key', entry.key),
+    entry.keyType === 'EVP' ? null : element('Key', entry.key),
     element('KeyType', entry.keyType),
     writeAccount(entry.account),
     writeOwner(entry.owner),

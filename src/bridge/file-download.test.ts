@@ -49,6 +49,13 @@ describe('downloadCidSetFile', () => {
     assert.equal(files.received[0]?.headers['accept-encoding'], 'gzip');
   });
 
+  it('takes a host without a port for that host on any', async (t) => {
+    const { files, client } = await setUp(t, { filesHosts: ['127.0.0.1'] });
+    files.play(plain);
+    assert.equal((await download(client, `http://${files.host}/x`)).length, content.length);
+    await assert.rejects(download(client, 'http://127.0.0.2/x'), /names the host/);
+  });
+
   it('follows a redirect to an expected host, a few times', async (t) => {
     const { files, client } = await setUp(t);
     const moved: Script = (response) => void response.writeHead(302, { location: '/there' }).end('moved');

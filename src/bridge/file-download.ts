@@ -17,7 +17,7 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 export interface FileDownloadDeps {
   readonly transport: Transport;
-  /** Hosts, with port where it is not the scheme's own, that files may be read from. */
+  /** Hosts that files may be read from: `files.example` on any port, `files.example:8443` on that one. */
   readonly filesHosts: readonly string[];
   /** Whether plain http is accepted: only where the API itself is spoken to so. */
   readonly plainAllowed: boolean;
@@ -105,7 +105,8 @@ function permitted(deps: FileDownloadDeps, text: string, base: URL | undefined):
     throw refuse(`uses ${url.protocol} instead of https`);
   if (base?.protocol === 'https:' && url.protocol !== 'https:') throw refuse('leaves https');
   if (url.username !== '' || url.password !== '') throw refuse('carries a user name');
-  if (!deps.filesHosts.some((host) => host.toLowerCase() === url.host)) {
+  const places: readonly string[] = [url.host, url.hostname];
+  if (!deps.filesHosts.some((host) => places.includes(host.toLowerCase()))) {
     throw refuse(
       `names the host ${url.host}, which is not among the hosts that files may come from: ${deps.filesHosts.join(', ')}`,
     );
