@@ -83,7 +83,11 @@ export function cidOfState(state: HashedState, algorithm: CidAlgorithm): Cid {
   if (algorithm === 'dict') return computeCid(state.entry, state.requestId, algorithm);
   const registeredAt = state.registeredAt?.toISOString() ?? null;
   const participantRegisteredAt = state.participantRegisteredAt?.toISOString() ?? null;
-  return computeCid({ ...state.entry, registeredAt, participantRegisteredAt }, state.requestId, algorithm);
+  const { account } = state.entry;
+  // A row without opening date is hashed without one.
+  const openingDate = account.openingDate === '' ? null : account.openingDate;
+  const entry = { ...state.entry, account: { ...account, openingDate }, registeredAt, participantRegisteredAt };
+  return computeCid(entry, state.requestId, algorithm);
 }
 
 /** The CID that counts in the VSync because of this state, or null. */

@@ -1,0 +1,68 @@
+/** `dict-vsync scan`: does the base agree with itself? Reads only; keys are shown masked. */
+
+import { randomUUID } from 'node:crypto';
+import { Command } from 'commander';
+import { type ScanResult, scanScope } from '../ingest/scan.ts';
+import { FINDING_KINDS } from '../ingest/scan-store.ts';
+import { maskKey } from '../ledger/masking.ts';
+import { withBase } from '../wire.ts';
+import { CommandFailed, type Io } from './io.ts';
+import { type ScopeOptions, scopesOf, withScopeOptions } from './scope-option.ts';
+
+const meanings = {
+  altered: 'attributes do not hash to the CID that counts',
+  missing: 'an active entry whose CID does not count',
+  surplus: 'a CID counts without an active entry',
+  duplicated: 'a further CID counts for the key',
+  buckets: 'buckets',
+  vsync: 'VSync',
+  count: 'count',
+} as const;
+
+export function scanCommand(io: Io): Command {
+  return withScopeOptions(new Command('scan'))
+    .description(
+      'Recompute every CID from its stored attributes and compare entries, CIDs, buckets and VSync; exit status 1 on findings',
+    )
+    .option('--json', 'one JSON object per participant and key type')
+    .allowExcessArguments(false)
+    .action((options: ScopeOptions & { readonly json?: true }) => scan(io, options, options.json === true));
+}
+
+async function scan(io: Io, options: ScopeOptions, json: boolean): Promise<void> {
+  await withBase(io, async ({ database, clock }) => {
+    const scanId = randomUUID();
+    let unclean = 0;
+    for (const scope of await scopesOf(database, options)) {
+      const result = await scanScope({ database, clock, signal: io.signal }, scope, scanId);
+      if (!result.clean) unclean += 1;
+      io.stdout.write(json ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result));
+    }
+    if (unclean > 0) {
+      throw new CommandFailed(
+        `${unclean} key types are not sound (scan ${scanId}); "dict-vsync reconcile --from-rung scan" mends them from DICT`,
+      );
+    }
+  });
+}
+
+function jsonOf({ scanId, scope, seq, entries, counts, clean }: ScanResult): object {
+  return {
+    scan_id: scanId,
+    participant: scope.participant,
+    key_type: scope.keyType,
+    seq,
+    rows: entries,
+    findings: counts,
+    clean,
+  };
+}
+
+function textOf({ scope, seq, entries, counts, examples, scopeFindings, clean }: ScanResult): string {
+  const head = `${scope.participant} ${scope.keyType.padEnd(5)}  seq ${seq}, ${entries} rows`;
+  if (clean) return `${head}: sound\n`;
+  const found = FINDING_KINDS.filter((kind) => counts[kind] > 0).map((kind) => `${counts[kind]} ${kind}`);
+  const keys = examples.map(({ kind, key }) => `  ${kind}  ${maskKey(key, scope.keyType)}  ${meanings[kind]}\n`);
+  const sums = scopeFindings.map(({ kind, detail }) => `  ${kind}  ${detail}\n`);
+  return `${head}: ${found.join(', ')}\n${keys.join('')}${sums.join('')}`;
+}
