@@ -1,34 +1,51 @@
-/** The options `--participant` and `--key-type`, for commands that work on parts of the base. */
+/** The options `--participant` and `--key-type`, the same for every command that works on a part of the base. */
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { KEY_TYPES, type KeyType } from '../dict/key-type.ts';
+import { InvalidArgumentError, Option } from 'commander';
+import { isKeyType, KEY_TYPES, type KeyType } from '../dict/key-type.ts';
 import { isParticipant, type Participant } from '../dict/participant.ts';
 import type { Sql } from '../platform/postgres/database.ts';
-import { readAllVSyncs, type Scope } from '../vsync/vsync-store.ts';
-import { CommandFailed } from './io.ts';
+import type { Scope } from '../vsync/scope.ts';
 
-export interface ScopeOptions {
+/** What the two options leave: null means all. */
+export interface ScopeChoice {
   readonly participant?: Participant;
   readonly keyType?: KeyType;
 }
 
-/** An ISPB as an option or argument. */
-export function parseParticipant(text: string): Participant {
-  if (isParticipant(text)) return text;
-  throw new InvalidArgumentError(`"${text}" is not an ISPB (eight digits, such as 00038166).`);
+export function participantOption(): Option {
+  return new Option('--participant <ispb>', 'only this participant (eight digits); default all').argParser((text) => {
+    if (!isParticipant(text)) throw new InvalidArgumentError('It must be an ISPB: eight digits, such as 00038166.');
+    return text;
+  });
 }
 
-export function withScopeOptions(command: Command): Command {
-  return command
-    .option('--participant <ispb>', 'only this participant (default: all)', parseParticipant)
-    .addOption(new Option('--key-type <type>', 'only keys of this type (default: all)').choices(KEY_TYPES));
+export function keyTypeOption(): Option {
+  return new Option('--key-type <type>', `only this key type (${KEY_TYPES.join(', ')}); default all`).argParser((text) => {
+    const upper = text.toUpperCase();
+    if (!isKeyType(upper)) throw new InvalidArgumentError(`It must be one of ${KEY_TYPES.join(', ')}.`);
+    return upper;
+  });
 }
 
-/** The scopes of the base that the options name. Ends the command where the base has none of a participant that was named. */
-export async function scopesOf(sql: Sql, options: ScopeOptions): Promise<Scope[]> {
-  const all = (await readAllVSyncs(sql, options.participant)).map(({ scope }) => scope);
-  if (options.participant !== undefined && all.length === 0) {
-    throw new CommandFailed(`--participant: the base has no keys of ${options.participant}`);
-  }
-  return all.filter(({ keyType }) => options.keyType === undefined || keyType === options.keyType);
+/** Participants the base knows, in order. */
+async function knownParticipants(sql: Sql): Promise<Participant[]> {
+  const { rows } = await sql.query<{ participant: Participant }>(
+    'SELECT participant FROM dict_participants ORDER BY participant',
+  );
+  return rows.map((row) => row.participant);
+}
+
+/**
+ * The scopes that the options choose: of the participants named by the option, else by the configuration, else of all that the
+ * base knows; of the key type named, else of those configured.
+ */
+export async function scopesOf(
+  sql: Sql,
+  choice: ScopeChoice,
+  configured: { readonly participants: readonly Participant[] | null; readonly keyTypes: readonly KeyType[] },
+): Promise<Scope[]> {
+  const participants =
+    choice.participant === undefined ? (configured.participants ?? (await knownParticipants(sql))) : [choice.participant];
+  const keyTypes = choice.keyType === undefined ? configured.keyTypes : [choice.keyType];
+  return participants.flatMap((participant) => keyTypes.map((keyType) => ({ participant, keyType })));
 }
