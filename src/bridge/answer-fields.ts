@@ -17,6 +17,7 @@ export interface Fields {
   readonly path: string;
 }
 
+/** The error that says what is wrong with the child `name`. */
 export function invalidAnswer(fields: Fields, name: string, why: string): DictError {
   return new DictError('InvalidAnswer', fields.status, `${fields.operation}: ${fields.path}.${name} ${why}`);
 }
@@ -54,6 +55,7 @@ export function verbatimOrNull(fields: Fields, name: string): string | null {
   return element.text === '' ? null : element.text;
 }
 
+/** The same where there must be one. */
 export function verbatim(fields: Fields, name: string): string {
   const text = verbatimOrNull(fields, name);
   if (text === null) throw invalidAnswer(fields, name, 'is missing or empty');
@@ -66,6 +68,7 @@ export function tokenOrNull(fields: Fields, name: string): string | null {
   return text === '' ? null : text;
 }
 
+/** The same where there must be one. */
 export function token(fields: Fields, name: string): string {
   const text = tokenOrNull(fields, name);
   if (text === null) throw invalidAnswer(fields, name, 'is missing or empty');
@@ -95,6 +98,7 @@ export function hex64(fields: Fields, name: string): string {
   return required(fields, name, digest, DIGEST_FORM);
 }
 
+/** The same, or null when it is absent. */
 export function hex64OrNull(fields: Fields, name: string): string | null {
   return optional(fields, name, digest, DIGEST_FORM);
 }
@@ -103,7 +107,7 @@ const DATE_TIME = /^(\d{4})-(\d{2})-(\d{2})T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|
 const TIME_FORM = 'a time such as 2020-01-10T10:00:00.000Z';
 
 /** A time with its zone, or null when the text is none. Below a millisecond it is cut off. */
-export function parseTime(text: string): Date | null {
+function parseTime(text: string): Date | null {
   const parts = DATE_TIME.exec(text);
   if (parts === null) return null;
   // Date.parse takes 30 February for 1 March.
@@ -113,10 +117,12 @@ export function parseTime(text: string): Date | null {
   return Number.isNaN(time.getTime()) ? null : time;
 }
 
+/** A time with its zone. */
 export function time(fields: Fields, name: string): Date {
   return required(fields, name, parseTime, TIME_FORM);
 }
 
+/** A time, or null when it is absent. */
 export function timeOrNull(fields: Fields, name: string): Date | null {
   return optional(fields, name, parseTime, TIME_FORM);
 }
@@ -129,6 +135,7 @@ export function count(fields: Fields, name: string): number {
   return required(fields, name, whole, COUNT_FORM);
 }
 
+/** A count, or null when it is absent. */
 export function countOrNull(fields: Fields, name: string): number | null {
   return optional(fields, name, whole, COUNT_FORM);
 }
@@ -150,6 +157,7 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
   ['0', false],
 ]);
 
+/** `true` or `false`, also as `1` or `0`. */
 export function flag(fields: Fields, name: string): boolean {
   const read = (text: string): boolean | null => booleans.get(text) ?? null;
   return required(fields, name, read, 'true or false');

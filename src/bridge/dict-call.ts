@@ -30,7 +30,7 @@ export interface RetryPolicy {
   readonly retryAfterMaxMs: number;
 }
 
-export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+const DEFAULT_RETRY_POLICY: RetryPolicy = {
   triesMax: 3,
   firstWaitMs: 250,
   factor: 2,
@@ -95,6 +95,11 @@ export const LIST_POLICIES: Operation = {
   answer: 'ListPoliciesResponse',
 };
 
+/**
+ * What all clients of one DICT share: connections, token buckets, tries.
+ *
+ * @throws TypeError when `apiUrl` is no http or https URL.
+ */
 export function createCaller(options: DictClientOptions): Caller {
   const { clock, random } = options;
   const transport = createTransport({ ...DEFAULT_TRANSPORT_LIMITS, ...options.limits });
@@ -142,6 +147,7 @@ async function callWithRetry<T>(
   options: CallOptions,
 ): Promise<T> {
   const triesMax = operation.repeatable ? core.retry.triesMax : 1;
+  // Ends with `triesMax`, where no further wait is granted.
   for (let tries = 1; ; tries += 1) {
     try {
       return read(await once(core, operation, call, options));

@@ -58,6 +58,7 @@ export interface Transport {
 
 const inflate = promisify(gunzip);
 
+/** Opens no connection yet; `close` breaks off what is under way. */
 export function createTransport(limits: TransportLimits): Transport {
   const agent = new Agent({
     connections: limits.connections,

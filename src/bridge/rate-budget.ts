@@ -65,6 +65,7 @@ export interface Lease {
   end(status: number | null): void;
 }
 
+/** All buckets of all participants that this process speaks for. */
 export class RateBudget {
   readonly #deps: RateBudgetDeps;
   readonly #options: RateBudgetOptions;

@@ -30,6 +30,7 @@ interface Use {
   count: number;
 }
 
+/** One bucket of one participant, seen from our side. */
 export class TokenBucket {
   #rates: BucketRates;
   /** Tokens that were there for sure at the end of `#knownSlot`, before everything in `#uses` and `#open`. */

@@ -11,7 +11,7 @@ import type { TokenBucket } from './token-bucket.ts';
 export type Priority = NonNullable<CallOptions['priority']>;
 
 /** Share of a bucket's capacity that calls of a priority leave untouched for those before them. */
-export const RESERVED_SHARE: Readonly<Record<Priority, number>> = { person: 0, verification: 0.1, routine: 0.2 };
+const RESERVED_SHARE: Readonly<Record<Priority, number>> = { person: 0, verification: 0.1, routine: 0.2 };
 
 const order: readonly Priority[] = ['person', 'verification', 'routine'];
 
@@ -30,6 +30,7 @@ export interface TokenQueueDeps {
   readonly onStarved: () => void;
 }
 
+/** The callers that wait for one bucket of one participant. */
 export class TokenQueue {
   readonly bucket: TokenBucket;
   readonly #deps: TokenQueueDeps;

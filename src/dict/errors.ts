@@ -53,7 +53,7 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
 ]);
 
 /** What to do about an error of this name and HTTP status (0 where no answer came). */
-export function remedyOf(name: string, status: number): Remedy {
+function remedyOf(name: string, status: number): Remedy {
   const known = remedies.get(name);
   if (known !== undefined) return known;
   if (status === 429 || status >= 500) return 'retry';

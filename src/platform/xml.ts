@@ -46,7 +46,7 @@ export interface XmlLimits {
 }
 
 /** Far above the largest answer of DICT (200 events of four elements each) and harmless to parse. */
-export const DEFAULT_XML_LIMITS: XmlLimits = { bytesMax: 1024 * 1024, depthMax: 32, elementsMax: 20_000 };
+const DEFAULT_XML_LIMITS: XmlLimits = { bytesMax: 1024 * 1024, depthMax: 32, elementsMax: 20_000 };
 
 /** The text is not XML that this program accepts; the message says why and where. */
 export class XmlInvalid extends Error {
