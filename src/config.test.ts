@@ -1,3 +1,5 @@
+/** The configuration as a specification: defaults, sources and their order, secrets, and every kind of wrong value. */
+
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

@@ -85,17 +85,7 @@ describe('embedded PostgreSQL under other users', onlyAsRoot, () => {
 
   after(() => {
     fs.rmSync(outer, { recursive: true, force: true });
-    // The copy that the server's programs were put into for this clone.
-    for (const name of fs.readdirSync('/var/cache')) {
-      if (!name.startsWith('dict-vsync-postgresql-') || isOfAnotherClone(path.join('/var/cache', name))) continue;
-      fs.rmSync(path.join('/var/cache', name), { recursive: true, force: true });
-    }
   });
-
-  const cachedBefore = new Set(isRoot && fs.existsSync('/var/cache') ? fs.readdirSync('/var/cache') : []);
-  function isOfAnotherClone(directory: string): boolean {
-    return cachedBefore.has(path.basename(directory));
-  }
 
   /** A directory that this ordinary user owns. */
   function ownedDirectory(t: TestContext): string {
@@ -194,8 +184,8 @@ describe('embedded PostgreSQL under other users', onlyAsRoot, () => {
     fs.chmodSync(outer, 0o755);
     unhydrate(clone);
     const home = ownedDirectory(t);
-    const cache = path.join(home, 'cache');
-    const env = { XDG_CACHE_HOME: cache, HOME: home, TMPDIR: home };
+    const cache = path.join(home, '.cache');
+    const env = { HOME: home, TMPDIR: home };
     const options = { clone, node: path.join(clone, 'node'), uid: ordinary, env };
     const directory = path.join(home, 'data');
     const first = startProgram(t, directory, options);

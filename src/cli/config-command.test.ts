@@ -1,3 +1,5 @@
+/** `dict-vsync config` as a specification: what it prints, what it never prints, what it refuses. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runCommand } from '../../test/support/command-run.ts';

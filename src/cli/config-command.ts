@@ -43,6 +43,7 @@ function inForce(io: Io): readonly OptionInForce[] {
   }
 }
 
+/** The command `config`; see the head of this file. */
 export function configCommand(io: Io): Command {
   return new Command('config')
     .description('Show every option: its value, where that comes from, its default and what is allowed')

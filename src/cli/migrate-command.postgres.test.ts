@@ -1,3 +1,5 @@
+/** `dict-vsync migrate` as a specification, on the embedded server and on one given by its address. */
+
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';

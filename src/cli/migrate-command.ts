@@ -38,6 +38,7 @@ async function withDatabase(io: Io, work: (database: OpenedDatabase) => Promise<
   }
 }
 
+/** The command `migrate`; see the head of this file. */
 export function migrateCommand(io: Io): Command {
   return new Command('migrate')
     .description('Bring the database schema up to date (all or nothing); with --status, only show it')

@@ -25,6 +25,7 @@ function example({ env, option }: NamedOption): string {
   return [...about, ...secret, `#${env}=${option.defaultText ?? ''}`].join('\n');
 }
 
+/** The text, ending in a line feed. */
 export function envExample(): string {
   const groups = Map.groupBy(namedOptions, ({ group }) => group);
   const sections = [...groups].map(([group, options]) => [`## ${group}`, ...options.map(example)].join('\n\n'));

@@ -43,12 +43,12 @@ function showUnits(value: number, units: Readonly<Record<string, number>>): stri
 }
 
 /** Milliseconds as people write them: 5s, 10min, 24h. */
-export function showDuration(ms: number): string {
+function showDuration(ms: number): string {
   return showUnits(ms, durationUnitsMs);
 }
 
 /** Bytes as people write them: 1MiB. */
-export function showSize(bytes: number): string {
+function showSize(bytes: number): string {
   return showUnits(bytes, sizeUnitsBytes);
 }
 
@@ -68,6 +68,7 @@ export function size(minBytes: number, maxBytes: number): Kind<number> {
   };
 }
 
+/** A whole number in decimal notation only. */
 export function integer(min: number, max: number): Kind<number> {
   return {
     allowed: `a whole number from ${min} to ${max}`,
@@ -79,6 +80,7 @@ export function integer(min: number, max: number): Kind<number> {
   };
 }
 
+/** A number with or without a fraction, in decimal notation only. */
 export function decimal(min: number, max: number): Kind<number> {
   return {
     allowed: `a number from ${min} to ${max}`,
@@ -109,6 +111,7 @@ export const yesOrNo: Kind<boolean> = {
   },
 };
 
+/** One of these words, kept as its literal type. */
 export function oneOf<const Choice extends string>(...choices: readonly Choice[]): Kind<Choice> {
   return {
     allowed: `one of ${choices.join(', ')}`,
@@ -120,6 +123,7 @@ export function oneOf<const Choice extends string>(...choices: readonly Choice[]
   };
 }
 
+/** Any text of that form. */
 export function text(allowed: string, form: RegExp): Kind<string> {
   return {
     allowed,

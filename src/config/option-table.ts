@@ -69,7 +69,7 @@ const detailsKeys: Kind<ReturnType<typeof parseDetailsKeys>> = {
   },
 };
 
-export const optionTable = {
+const optionTable = {
   program: {
     dataDir: option(
       text('a path', /\S/),

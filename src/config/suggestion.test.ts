@@ -1,3 +1,5 @@
+/** "Did you mean" as a specification: near names are suggested, far ones are not. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { suggestion } from './suggestion.ts';

@@ -1,3 +1,5 @@
+/** The log as a specification: its form, its levels, and what must never be seen in it. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLogger, type LogOptions } from './log.ts';
@@ -8,17 +10,24 @@ function capture(options: Partial<LogOptions> = {}) {
   return { lines, log: createLogger({ level: 'info', format: 'json', stream, ...options }) };
 }
 
+interface Line {
+  readonly time: string;
+  readonly msg: string;
+  readonly err?: { readonly message: string; readonly cause?: { readonly code?: string } };
+}
+
 /** The only line, parsed. */
-function only(lines: readonly string[]): unknown {
+function only(lines: readonly string[]): Line {
   assert.equal(lines.length, 1);
-  return JSON.parse(lines[0] ?? '');
+  // What a test expects of it, the test asserts.
+  return JSON.parse(lines[0] ?? '') as Line;
 }
 
 describe('the log', () => {
   it('is one JSON object a line, with time, level and fields', () => {
     const { lines, log } = capture();
     log.child({ participant: '00038166' }).warn({ keyType: 'CPF', seq: 7n }, 'ingest behind');
-    const { time, ...rest } = only(lines) as { time: string };
+    const { time, ...rest } = only(lines);
     assert.match(time, /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$/);
     assert.deepEqual(rest, { level: 'warn', participant: '00038166', keyType: 'CPF', seq: '7', msg: 'ingest behind' });
   });
@@ -50,9 +59,9 @@ describe('the log', () => {
     const { lines, log } = capture();
     const cause = Object.assign(new Error('duplicate key'), { code: '23505', detail: 'Key (key)=(11122233300) already exists.' });
     log.error({ err: new Error('batch failed', { cause }) }, 'failed');
-    const { err } = only(lines) as { err: { message: string; cause: { code: string } } };
-    assert.equal(err.message, 'batch failed');
-    assert.equal(err.cause.code, '23505');
+    const { err } = only(lines);
+    assert.equal(err?.message, 'batch failed');
+    assert.equal(err?.cause?.code, '23505');
     assert.doesNotMatch(lines[0] ?? '', /11122233300/);
   });
 

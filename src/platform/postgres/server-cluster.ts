@@ -12,8 +12,9 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { errorCode } from './errors.ts';
 import type { ServerBinaries } from './server-binaries.ts';
-import { EmbeddedServerFailed, messageOf, systemCode } from './server-errors.ts';
+import { EmbeddedServerFailed, messageOf } from './server-errors.ts';
 import type { ServerUser } from './server-user.ts';
 import { serverUser, spawnAs } from './server-user.ts';
 
@@ -83,12 +84,12 @@ function assertOurs(root: string): void {
 }
 
 /** Reads connection.json; null when there is none. */
-export function readConnection(directory: ServerDirectory): Connection | null {
+function readConnection(directory: ServerDirectory): Connection | null {
   let text: string;
   try {
     text = fs.readFileSync(directory.connection, 'utf8');
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return null;
+    if (errorCode(cause) === 'ENOENT') return null;
     throw new EmbeddedServerFailed(`${directory.connection} cannot be read (${messageOf(cause)})`, cause);
   }
   try {
@@ -193,7 +194,6 @@ function initialise(
       {
         ...spawnAs(directory.user),
         cwd: making,
-        env: serverEnvironment(),
         stdio: ['ignore', 'pipe', 'pipe', file],
         timeout: initdbTimeoutMs,
         encoding: 'utf8',
@@ -217,14 +217,4 @@ function initdbFailure(directory: ServerDirectory, said: string): string {
   if (unknown === null) return `initdb failed: ${said}`;
   // Containers like to run under a number of their own choice.
   return `user ${unknown[1]} has no entry in /etc/passwd, which PostgreSQL needs. Add one, run as another user, or set DATABASE_URL`;
-}
-
-/** Only what the server's programs need: our own environment holds secrets. */
-export function serverEnvironment(): NodeJS.ProcessEnv {
-  const kept: NodeJS.ProcessEnv = { LC_ALL: 'C', TZ: 'UTC' };
-  for (const name of ['PATH', 'SystemRoot', 'TEMP', 'TMP']) {
-    const value = process.env[name];
-    if (value !== undefined) kept[name] = value;
-  }
-  return kept;
 }

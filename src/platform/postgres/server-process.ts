@@ -10,10 +10,11 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
+import { errorCode } from './errors.ts';
 import type { ServerBinaries } from './server-binaries.ts';
 import type { Connection, ServerDirectory } from './server-cluster.ts';
-import { clusterPath, serverEnvironment, superuser } from './server-cluster.ts';
-import { EmbeddedServerFailed, messageOf, systemCode } from './server-errors.ts';
+import { clusterPath, superuser } from './server-cluster.ts';
+import { EmbeddedServerFailed, messageOf } from './server-errors.ts';
 import { spawnAs } from './server-user.ts';
 
 const portAttempts = 5;
@@ -46,7 +47,7 @@ async function ask(connection: Connection): Promise<Answer> {
     await client.connect();
     return 'ready';
   } catch (cause) {
-    return systemCode(cause) === '57P03' ? 'starting' : 'none';
+    return errorCode(cause) === '57P03' ? 'starting' : 'none';
   } finally {
     await client.end().catch(() => {});
   }
@@ -64,7 +65,7 @@ function livingServer(directory: ServerDirectory): LivingServer | null {
   try {
     lines = fs.readFileSync(path.join(directory.cluster, 'postmaster.pid'), 'utf8').split('\n');
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return null;
+    if (errorCode(cause) === 'ENOENT') return null;
     throw new EmbeddedServerFailed(`${directory.cluster}/postmaster.pid cannot be read (${messageOf(cause)})`, cause);
   }
   const pid = Number.parseInt(lines[0] ?? '', 10);
@@ -79,7 +80,7 @@ function isServer(pid: number, cluster: string): boolean {
     if (process.platform === 'linux') return fs.realpathSync(`/proc/${pid}/cwd`) === fs.realpathSync(cluster);
     process.kill(pid, 0);
   } catch (cause) {
-    return systemCode(cause) === 'EPERM';
+    return errorCode(cause) === 'EPERM';
   }
   if (process.platform === 'win32') return true;
   return spawnSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' }).stdout.includes('postgres');
@@ -157,7 +158,6 @@ async function launch(
     {
       ...spawnAs(directory.user),
       cwd: directory.cluster,
-      env: serverEnvironment(),
       stdio: ['ignore', log, log],
       // Its own session: Ctrl-C at the terminal is for the program, which then stops the server in good order.
       detached: true,
@@ -237,7 +237,7 @@ function signal(binaries: ServerBinaries, pid: number, name: 'INT' | 'QUIT'): vo
     if (process.platform === 'win32') spawnSync(binaries.pgCtl, ['kill', name, String(pid)], { windowsHide: true });
     else process.kill(pid, `SIG${name}`);
   } catch (cause) {
-    if (systemCode(cause) !== 'ESRCH')
+    if (errorCode(cause) !== 'ESRCH')
       throw new EmbeddedServerFailed(`process ${pid} cannot be stopped (${messageOf(cause)})`, cause);
   }
 }

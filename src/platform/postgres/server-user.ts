@@ -48,7 +48,17 @@ export function serverUser(dataDirectory: string): ServerUser | null {
   return owner.uid === 0 ? unprivileged() : { uid: owner.uid, gid: owner.gid };
 }
 
-/** The same user as options of `child_process.spawn`, which takes signed ids. */
-export function spawnAs(user: ServerUser | null): { readonly uid?: number; readonly gid?: number } {
-  return user === null ? {} : { uid: user.uid | 0, gid: user.gid | 0 };
+interface SpawnOptions {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/**
+ * How `child_process` runs one of the server's programs as that user (it takes signed ids), and with what environment: only what
+ * these programs need, because our own holds secrets. Windows adds what it cannot do without by itself.
+ */
+export function spawnAs(user: ServerUser | null): SpawnOptions {
+  const env = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/local/bin:/usr/bin:/bin' };
+  return user === null ? { env } : { uid: user.uid | 0, gid: user.gid | 0, env };
 }
