@@ -15,13 +15,16 @@ import { fileURLToPath } from 'node:url';
 const needed = 24;
 const found = Number(process.versions.node.split('.')[0]);
 
-const nodePackage = 'node-' + (process.platform === 'win32' ? 'win' : process.platform) + '-' + process.arch;
+const nodePackage = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
 
 /** The Node of the package `node-<platform>-<arch>`, in this clone or beside the installed package; null where there is none. */
 function pinnedNode() {
   try {
-    const manifest = createRequire(import.meta.url).resolve(nodePackage + '/package.json');
-    const path = join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+    const require = createRequire(import.meta.url);
+    const manifest = `${nodePackage}/package.json`;
+    // An older one would only run this file again, and again.
+    if (Number(require(manifest).version.split('.')[0]) < needed) return null;
+    const path = join(dirname(require.resolve(manifest)), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
     return existsSync(path) ? path : null;
   } catch {
     return null;
@@ -38,7 +41,7 @@ function runOn(node) {
     });
   }
   child.on('error', (error) => {
-    process.stderr.write('dict-vsync: ' + node + ' cannot be run: ' + error.message + '\n');
+    process.stderr.write(`dict-vsync: ${node} cannot be run: ${error.message}\n`);
     process.exit(1);
   });
   child.on('exit', (status, signal) => {

@@ -50,7 +50,7 @@ const files = (pattern: string): string[] =>
     .map((path) => path.replaceAll('\\', '/'))
     .sort();
 
-const sources = files('{src,test,scripts,bench}/**/*.ts').filter((path) => !path.startsWith('test/tooling/planted/'));
+const sources = files('{src,test,scripts,bench}/**/*.ts');
 const migrations = existsSync(join(root, 'migrations')) ? readdirSync(join(root, 'migrations')) : [];
 const faults = [
   ...sources.flatMap((path) => {
