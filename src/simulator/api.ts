@@ -38,6 +38,7 @@ interface Located {
   readonly call: OperationCall;
 }
 
+/** The API over the simulator's parts; each behaviour is asked in turn. */
 export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   const counts: Record<string, number> = {};
   const correlationId = (): string => parts.random.hex(16);

@@ -85,6 +85,7 @@ export function participantOf(parts: Parts, value: string | null, property: stri
   return ispb;
 }
 
+/** A key type that the contract knows. */
 export function keyTypeOf(value: string | null, property: string): KeyType {
   if (value !== null && isKeyType(value)) return value;
   const reason = value === null ? 'Value is required' : `Value is none of ${KEY_TYPES.join(', ')}`;
@@ -119,6 +120,7 @@ export function filesUrlFor(parts: Parts, call: Call): string {
   return url.href;
 }
 
+/** An instant as the contract writes it: UTC, with milliseconds. */
 export function isoOf(ms: number): string {
   return new Date(ms).toISOString();
 }

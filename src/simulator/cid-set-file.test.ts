@@ -1,3 +1,5 @@
+/** How a CID set file comes to be, and every form in which it can come out. */
+
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -63,85 +63,88 @@ interface Settings {
 const JOBS_MAX = 10_000;
 const LINES_PER_CHUNK = 2_048;
 
+function newJob(settings: Settings, asked: { participant: string; keyType: KeyType; variant: FileVariant; nowMs: number }): Job {
+  const { participant, keyType, variant, nowMs } = asked;
+  const { requestedMs, processingMs, snapshotAt } = settings.file;
+  const id = settings.nextId();
+  return {
+    id,
+    participant,
+    keyType,
+    variant,
+    requestMs: nowMs,
+    snapshotMs: nowMs + Math.floor((requestedMs + processingMs) * snapshotAt),
+    creationMs: nowMs + requestedMs + processingMs,
+    name: `${participant}_${keyType}_${id}_${new Date(nowMs).toISOString().replaceAll(/[^0-9]/g, '')}.txt`,
+    content: null,
+  };
+}
+
+function statusOf(job: Job, requestedMs: number, nowMs: number): FileStatus {
+  if (nowMs < job.requestMs + requestedMs) return 'REQUESTED';
+  if (nowMs < job.creationMs || job.variant === 'never-ready') return 'PROCESSING';
+  if (job.variant === 'error') return 'ERROR';
+  return job.variant === 'unavailable' || job.content === null ? 'UNAVAILABLE' : 'AVAILABLE';
+}
+
+function stateOf(job: Job, status: FileStatus): CidSetFileState {
+  const { id, participant, keyType, requestMs } = job;
+  const made = status === 'AVAILABLE' ? job.content : null;
+  return {
+    id,
+    status,
+    participant,
+    keyType,
+    requestMs,
+    creationMs: made === null ? null : job.creationMs,
+    name: made === null ? null : job.name,
+    bytes: made?.bytes ?? null,
+    sha256: made?.sha256 ?? null,
+  };
+}
+
+/** The files of one simulator. */
 export function cidSetFiles(directory: Directory, settings: Settings): CidSetFiles {
   const jobs = new Map<string, Job>();
   const planned: FileVariant[] = [];
   let waiting: Job[] = [];
 
+  /** Takes the content of every file whose instant has come. */
   function settle(nowMs: number): void {
-    if (waiting.length === 0) return;
-    const due = waiting.filter((job) => job.snapshotMs <= nowMs);
-    if (due.length === 0) return;
-    waiting = waiting.filter((job) => job.snapshotMs > nowMs);
-    for (const job of due) {
+    if (!waiting.some((job) => job.snapshotMs <= nowMs)) return;
+    for (const job of waiting.filter(({ snapshotMs }) => snapshotMs <= nowMs)) {
       const cids = [...directory.scope(job.participant, job.keyType).byCid.keys()];
       const random = seededRandom(settings.seed ^ Number(BigInt(job.id) & 0xffff_ffffn));
       const shown = settings.upperCase ? cids.map((cid) => cid.toUpperCase()) : cids;
       job.content = contentOf(shuffle(random, shown), job.variant, random);
     }
-    forgetOldContents();
-  }
-
-  function forgetOldContents(): void {
+    waiting = waiting.filter((job) => job.snapshotMs > nowMs);
     const held = [...jobs.values()].filter((job) => job.content !== null);
     for (const job of held.slice(0, Math.max(0, held.length - settings.file.kept))) job.content = null;
   }
 
-  function statusOf(job: Job, nowMs: number): FileStatus {
-    if (nowMs < job.requestMs + settings.file.requestedMs) return 'REQUESTED';
-    if (nowMs < job.creationMs || job.variant === 'never-ready') return 'PROCESSING';
-    if (job.variant === 'error') return 'ERROR';
-    return job.variant === 'unavailable' || job.content === null ? 'UNAVAILABLE' : 'AVAILABLE';
-  }
-
-  function stateOf(job: Job, nowMs: number): CidSetFileState {
+  function settled(job: Job, nowMs: number): CidSetFileState {
     settle(nowMs);
-    const { id, participant, keyType, requestMs } = job;
-    const status = statusOf(job, nowMs);
-    const made = status === 'AVAILABLE' ? job.content : null;
-    return {
-      id,
-      status,
-      participant,
-      keyType,
-      requestMs,
-      creationMs: made === null ? null : job.creationMs,
-      name: made === null ? null : job.name,
-      bytes: made?.bytes ?? null,
-      sha256: made?.sha256 ?? null,
-    };
+    return stateOf(job, statusOf(job, settings.file.requestedMs, nowMs));
   }
 
   directory.beforeChange(settle);
   return {
     request: (participant, keyType, nowMs) => {
-      const id = settings.nextId();
-      const { requestedMs, processingMs, snapshotAt } = settings.file;
-      const job: Job = {
-        id,
-        participant,
-        keyType,
-        variant: planned.shift() ?? 'proper',
-        requestMs: nowMs,
-        snapshotMs: nowMs + Math.floor((requestedMs + processingMs) * snapshotAt),
-        creationMs: nowMs + requestedMs + processingMs,
-        name: `${participant}_${keyType}_${id}_${new Date(nowMs).toISOString().replaceAll(/[^0-9]/g, '')}.txt`,
-        content: null,
-      };
-      jobs.set(id, job);
+      const job = newJob(settings, { participant, keyType, variant: planned.shift() ?? 'proper', nowMs });
+      jobs.set(job.id, job);
       waiting.push(job);
       const oldest = jobs.keys().next().value;
       if (jobs.size > JOBS_MAX && oldest !== undefined) jobs.delete(oldest);
-      return stateOf(job, nowMs);
+      return settled(job, nowMs);
     },
     find: (id, nowMs) => {
       const job = jobs.get(id);
-      return job === undefined ? undefined : stateOf(job, nowMs);
+      return job === undefined ? undefined : settled(job, nowMs);
     },
     content: (name, nowMs) => {
-      settle(nowMs);
       const job = [...jobs.values()].find((candidate) => candidate.name === name);
-      if (job === undefined || job.content === null || statusOf(job, nowMs) !== 'AVAILABLE') return undefined;
+      if (job === undefined || settled(job, nowMs).status !== 'AVAILABLE' || job.content === null) return undefined;
       return job.variant === 'not-found' ? undefined : chunks(wireLines(job.content.lines, job.variant));
     },
     plan: (variant, times) => {

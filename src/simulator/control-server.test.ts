@@ -1,3 +1,5 @@
+/** The control interface over HTTP: the same as in process, and closed to everybody else. */
+
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';

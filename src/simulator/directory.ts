@@ -103,44 +103,43 @@ interface MutableScope extends DirectoryScope {
   readonly set: ReturnType<typeof vsyncAccumulator>;
 }
 
+function newScope(participant: string, keyType: KeyType, logEventsMax: number): MutableScope {
+  return {
+    participant,
+    keyType,
+    byCid: new Map(),
+    set: vsyncAccumulator(),
+    log: eventLog(logEventsMax),
+    vsyncMask: null,
+    frozenVerifier: null,
+  };
+}
+
+function believedVSync(scope: MutableScope): string {
+  return scope.vsyncMask === null ? scope.set.hex() : xorHex(scope.set.hex(), scope.vsyncMask);
+}
+
+/** Mixes the CID into the set, and tells the log of it. */
+function record(scope: MutableScope, type: 'ADDED' | 'REMOVED', cid: string, change: Change): void {
+  scope.set.mix(cid);
+  if (!change.log) return;
+  const vsync = scope.frozenVerifier ?? believedVSync(scope);
+  scope.log.append({ type, cid, atMs: Math.max(change.atMs, scope.log.lastMs()), vsync });
+}
+
+/** An empty directory. */
 export function createDirectory(settings: { readonly logEventsMax: number }): Directory {
   const scopes = new Map<string, MutableScope>();
   const byKey = new Map<string, EntryRecord>();
+  // By participant, by RequestId: the CID that the request created.
   const createdBy = new Map<string, Map<string, string>>();
   const listeners: ((atMs: number) => void)[] = [];
 
   function scopeOf(participant: string, keyType: KeyType): MutableScope {
     const name = `${participant} ${keyType}`;
-    const found = scopes.get(name);
-    if (found !== undefined) return found;
-    const created: MutableScope = {
-      participant,
-      keyType,
-      byCid: new Map(),
-      set: vsyncAccumulator(),
-      log: eventLog(settings.logEventsMax),
-      vsyncMask: null,
-      frozenVerifier: null,
-    };
-    scopes.set(name, created);
-    return created;
-  }
-
-  function believed(scope: DirectoryScope): string {
-    const vsync = scopeOf(scope.participant, scope.keyType).set.hex();
-    return scope.vsyncMask === null ? vsync : xorHex(vsync, scope.vsyncMask);
-  }
-
-  function record(type: 'ADDED' | 'REMOVED', entry: EntryRecord, change: Change): void {
-    const scope = scopeOf(entry.participant, entry.keyType);
-    scope.set.mix(entry.cid);
-    if (!change.log) return;
-    scope.log.append({
-      type,
-      cid: entry.cid,
-      atMs: Math.max(change.atMs, scope.log.lastMs()),
-      vsync: scope.frozenVerifier ?? believed(scope),
-    });
+    const scope = scopes.get(name) ?? newScope(participant, keyType, settings.logEventsMax);
+    scopes.set(name, scope);
+    return scope;
   }
 
   function remember(entry: EntryRecord): void {
@@ -154,15 +153,17 @@ export function createDirectory(settings: { readonly logEventsMax: number }): Di
     const { remove, add } = change;
     if (remove !== undefined) {
       assert(byKey.get(remove.key) === remove, 'simulator: only an active entry can be removed');
+      const scope = scopeOf(remove.participant, remove.keyType);
       byKey.delete(remove.key);
-      scopeOf(remove.participant, remove.keyType).byCid.delete(remove.cid);
-      record('REMOVED', remove, change);
+      scope.byCid.delete(remove.cid);
+      record(scope, 'REMOVED', remove.cid, change);
     }
     if (add !== undefined) {
       assert(!byKey.has(add.key), 'simulator: a key can be registered once');
+      const scope = scopeOf(add.participant, add.keyType);
       byKey.set(add.key, add);
-      scopeOf(add.participant, add.keyType).byCid.set(add.cid, add);
-      record('ADDED', add, change);
+      scope.byCid.set(add.cid, add);
+      record(scope, 'ADDED', add.cid, change);
       remember(add);
     }
   }
@@ -178,7 +179,7 @@ export function createDirectory(settings: { readonly logEventsMax: number }): Di
       }
       return undefined;
     },
-    vsync: believed,
+    vsync: (scope) => believedVSync(scopeOf(scope.participant, scope.keyType)),
     cidCreatedBy: (participant, requestId) => createdBy.get(participant)?.get(requestId),
     apply,
     beforeChange: (listener) => {

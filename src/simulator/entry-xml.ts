@@ -4,6 +4,7 @@ import { element, type XmlSource } from '../platform/xml.ts';
 import { isoOf } from './call.ts';
 import type { Attributes, EntryRecord } from './directory.ts';
 
+/** `BrazilianAccount` of the contract. */
 export function accountXml(name: string, entry: Attributes): XmlSource {
   return element(name, [
     element('Participant', entry.participant),
@@ -14,6 +15,7 @@ export function accountXml(name: string, entry: Attributes): XmlSource {
   ]);
 }
 
+/** `Person` of the contract. */
 export function ownerXml(name: string, entry: Attributes): XmlSource {
   return element(name, [
     element('Type', entry.ownerType),

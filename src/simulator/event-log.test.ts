@@ -1,3 +1,5 @@
+/** Paging of the event log, and its ways of hiding events. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type EventLog, eventLog } from './event-log.ts';

@@ -32,6 +32,7 @@ export interface EventLog {
   lastMs(): number;
 }
 
+/** An empty log that keeps about `eventsMax` events. */
 export function eventLog(eventsMax: number): EventLog {
   let events: LogEvent[] = [];
   // The last event that may be listed; null when the log was frozen empty, undefined when it is not frozen.

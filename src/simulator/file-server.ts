@@ -7,6 +7,7 @@ import type { HttpHandler } from './http-server.ts';
 
 const FILE_PATH = /^\/cids\/([0-9]{8})\/([A-Za-z0-9_.]+)$/;
 
+/** Answers downloads. */
 export function fileHandler(parts: Parts, behaviours: readonly Behaviour[]): HttpHandler {
   const { clock } = parts.settings;
   const deps = { behaviours, clock, correlationId: () => parts.random.hex(16) };

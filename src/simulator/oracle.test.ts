@@ -1,3 +1,5 @@
+/** The oracle against the published vectors and against node:crypto. */
+
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';

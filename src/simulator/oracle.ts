@@ -59,6 +59,7 @@ export interface VSyncAccumulator {
   hex(): string;
 }
 
+/** The VSync of the empty set, ready to be mixed into. */
 export function vsyncAccumulator(): VSyncAccumulator {
   const state = Buffer.alloc(32);
   return {

@@ -47,6 +47,7 @@ export class Problem extends Error {
   }
 }
 
+/** Whether it is one of the errors above. */
 export function isErrorName(text: string): text is ErrorName {
   return Object.hasOwn(ERRORS, text);
 }

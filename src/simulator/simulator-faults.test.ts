@@ -1,3 +1,5 @@
+/** Limits, readings, faults and refusals of the simulated API over HTTP. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { errorOf, OTHER, only, PSP, phones, SCOPE, started } from '../../test/support/simulator-calls.ts';

@@ -1,3 +1,5 @@
+/** Entries, claims and tampering of the simulated API over HTTP, and what they leave in VSync and log. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {

@@ -1,3 +1,5 @@
+/** The reconciliation operations of the simulated API over HTTP. */
+
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

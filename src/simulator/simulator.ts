@@ -8,13 +8,14 @@ import { createApi } from './api.ts';
 import { type Behaviour, faultScript } from './behaviour.ts';
 import type { Parts } from './call.ts';
 import { cidSetFiles } from './cid-set-file.ts';
-import { type SimulatorState, simulatorState } from './control.ts';
+import type { SimulatorState } from './control.ts';
 import { controlHandler } from './control-server.ts';
 import { createDirectory } from './directory.ts';
 import { fileHandler } from './file-server.ts';
 import { type HttpHandler, type HttpListener, listen } from './http-server.ts';
 import { LOOPBACK, type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
 import { seededRandom } from './random.ts';
+import { simulatorState } from './simulator-state.ts';
 import { tokenBuckets } from './token-bucket.ts';
 
 export interface Simulator {

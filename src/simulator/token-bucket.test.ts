@@ -1,3 +1,5 @@
+/** Token buckets under both readings of their refill. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { handClock } from '../../test/support/simulator-calls.ts';

@@ -71,6 +71,7 @@ function costOf(policy: PolicyName, status: number): number {
   return policy === 'ENTRIES_READ_PARTICIPANT_ANTISCAN' && status === 404 ? 3 : 1;
 }
 
+/** Every bucket full; a bucket's first period starts with its first use. */
 export function tokenBuckets(options: TokenBucketOptions): TokenBuckets {
   const buckets = new Map<string, Bucket>();
   const known: Readonly<Record<string, PolicyLimits>> = options.policies ?? DEFAULT_POLICIES;

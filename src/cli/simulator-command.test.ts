@@ -1,0 +1,122 @@
+/** The command `simulator`: what it starts, prints and writes, and what it refuses. */
+
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { runCommand } from '../../test/support/command-run.ts';
+import { participant } from '../dict/participant.ts';
+import { sampleEntries } from '../dict/sample-entries.ts';
+import { simulatorCommand } from './simulator-command.ts';
+
+const PSP = '00038166';
+const FREE_PORTS = ['--port', '0', '--files-port', '0'];
+
+async function directory(t: TestContext): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'dict-vsync-simulator-'));
+  t.after(() => rm(made, { recursive: true }));
+  return made;
+}
+
+/** Runs it until it has had time to start, then ends it as Ctrl+C does. */
+async function runFor(ms: number, args: readonly string[], cwd = '/') {
+  const ending = new AbortController();
+  const running = runCommand(simulatorCommand, { args, cwd, signal: ending.signal });
+  await Promise.race([running, wait(ms)]);
+  ending.abort();
+  return running;
+}
+
+function json(text: string): unknown {
+  return JSON.parse(text);
+}
+
+describe('dict-vsync simulator', () => {
+  it('says where it listens, and ends well when interrupted', async () => {
+    const { stdout, stderr, exitCode } = await runFor(200, [...FREE_PORTS, '--control-port', '0']);
+    assert.equal(exitCode, 0);
+    assert.equal(stderr, '');
+    assert.match(stdout, /^DICT API +http:\/\/127\.0\.0\.1:\d+\/api\/v2\/$/m);
+    assert.match(stdout, /^CID set files +http:\/\/127\.0\.0\.1:\d+\/cids$/m);
+    assert.match(stdout, /^Control +http:\/\/127\.0\.0\.1:\d+$/m);
+  });
+
+  it('switches the control interface on only when told to', async () => {
+    const { stdout } = await runFor(200, FREE_PORTS);
+    assert.match(stdout, /^Control +off \(--control-port switches it on\)$/m);
+  });
+
+  it('writes the entries it generated, over all key types, the same for the same seed', async (t) => {
+    const cwd = await directory(t);
+    const args = [
+      ...FREE_PORTS,
+      '--entries',
+      '12',
+      '--participant',
+      `${PSP},12345678`,
+      '--seed',
+      '5',
+      '--write-entries',
+      'base.ndjson',
+    ];
+    assert.equal((await runFor(400, args, cwd)).exitCode, 0);
+    const lines = (await readFile(join(cwd, 'base.ndjson'), 'utf8')).trimEnd().split('\n');
+    assert.equal(lines.length, 24);
+    const [{ entry, requestId } = assert.fail()] = sampleEntries({
+      seed: `5 ${PSP}`,
+      participant: participant(PSP),
+      keyType: 'CPF',
+      count: 1,
+    });
+    const first = json(lines[0] ?? '');
+    assert.ok(typeof first === 'object' && first !== null && 'request_id' in first && 'owner_name' in first);
+    assert.equal(first.request_id, requestId);
+    assert.equal(first.owner_name, entry.owner.name);
+  });
+
+  it('keeps standard output to the entries when they are written there', async () => {
+    const args = [...FREE_PORTS, '--entries', '5', '--participant', PSP, '--write-entries', '-'];
+    const { stdout, stderr } = await runFor(300, args);
+    assert.equal(stdout.trimEnd().split('\n').map(json).length, 5);
+    assert.match(stderr, /^DICT API /);
+  });
+
+  it('says so when a port is taken', async (t) => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const address = server.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    const { stderr, exitCode } = await runFor(2_000, ['--port', String(port), '--files-port', '0']);
+    assert.notEqual(exitCode, 0);
+    assert.match(stderr, /simulator: cannot listen \(.*EADDRINUSE.*\); --port and --files-port choose others/);
+  });
+
+  const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [
+    ['an argument', ['now'], /too many arguments/],
+    ['an unknown option', ['--prot', '1'], /unknown option '--prot'/],
+    ['a port that is none', ['--port', '70000'], /A whole number from 0 to 65535 is needed/],
+    ['a number that is none', ['--seed', 'x'], /A whole number from 0 to 2147483647 is needed/],
+    ['a participant that is none', ['--participant', '123'], /"123" is not an ISPB/],
+    ['entries of nobody', ['--entries', '5'], /--entries needs --participant/],
+    ['entries to write where there are none', ['--write-entries', 'x'], /--write-entries needs --entries/],
+    ['an unknown reading', ['--reading', 'odd=yes'], /It is none of emptyEventList=echo\|absent/],
+    ['an unknown value of a reading', ['--reading', 'refill=daily'], /refill=evenly\|at-period-end/],
+    [
+      'a file that cannot be written',
+      [...FREE_PORTS, '--entries', '5', '--participant', PSP, '--write-entries', '/nonexistent/base.ndjson'],
+      /simulator: cannot write \/nonexistent\/base\.ndjson: ENOENT/,
+    ],
+  ];
+  for (const [name, args, says] of wrong) {
+    it(`refuses ${name}`, async () => {
+      const { stdout, stderr, exitCode } = await runFor(2_000, args);
+      assert.notEqual(exitCode, 0);
+      assert.match(stderr, says);
+      assert.equal(stdout, '');
+    });
+  }
+});
