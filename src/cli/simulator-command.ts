@@ -60,6 +60,7 @@ function reading(text: string, before: Partial<Readings>): Partial<Readings> {
   return { ...before, [name]: value };
 }
 
+/** The command `simulator`. */
 export function simulatorCommand(io: Io): Command {
   return new Command('simulator')
     .description('Run a simulated DICT: the API for reconciliation and traffic, files on a second port, until interrupted')
