@@ -60,7 +60,7 @@ export function computeCid(entry: CidEntry, requestId: string, algorithm: CidAlg
 }
 
 /** CIDs one after the other, 32 bytes each: how many of them travel to and from the database in one parameter. */
-export function packCids(cids: readonly Cid[]): Buffer {
+export function packCids(cids: readonly Cid[]): Uint8Array {
   const packed = Buffer.allocUnsafe(cids.length * CID_BYTES);
   let offset = 0;
   for (const cid of cids) {
