@@ -8,6 +8,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { envExample } from './config/env-example.ts';
 import { namedOptions } from './config/option-table.ts';
 import { loadConfig, optionsInForce } from './config.ts';
+import { INGEST_DEFAULTS } from './ingest/ingest-stream.ts';
+import { RECONCILE_DEFAULTS } from './reconcile/reconciliation.ts';
+import { VERIFY_DEFAULTS } from './verify/settings.ts';
 
 function directoryOf(t: TestContext, files: Readonly<Record<string, string>> = {}): string {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'dict-vsync-config-'));
@@ -23,22 +26,21 @@ describe('the configuration', () => {
     const config = loadConfig({ env: {}, cwd: nowhere });
     assert.equal(config.database.url, null);
     assert.deepEqual([config.database.poolMin, config.database.poolMax], [5, 25]);
-    const { batchEvents, batchBytes, batchWaitMs, inboxKeptMs } = config.ingest;
-    assert.deepEqual([batchEvents, batchBytes, batchWaitMs, inboxKeptMs], [1_000, 1_048_576, 200, 604_800_000]);
-    const { logLagMs, inFlightGraceMs, reasksMax, dailyAt, timeZone, warningAgeMs, criticalAgeMs } = config.verification;
-    assert.deepEqual(
-      [logLagMs, inFlightGraceMs, reasksMax, dailyAt, timeZone],
-      [5_000, 300_000, 3, '03:00', 'America/Sao_Paulo'],
-    );
+    const { dailyAt, timeZone, warningAgeMs, criticalAgeMs } = config.verification;
+    assert.deepEqual([dailyAt, timeZone], ['03:00', 'America/Sao_Paulo']);
     assert.deepEqual([warningAgeMs, criticalAgeMs], [86_400_000, 108_000_000]);
-    const { approvalThreshold, criticalThreshold, approvalExpiresMs, orphanShareMax, orphanCountMax } = config.reconciliation;
-    assert.deepEqual([approvalThreshold, criticalThreshold, approvalExpiresMs], [100, 1_000, 86_400_000]);
-    assert.deepEqual([orphanShareMax, orphanCountMax], [0.01, 10]);
-    const { openClaimGraceMs, fileGenerationMs, downloadIdleMs, fileBytesMax, byCidConcurrency } = config.reconciliation;
-    assert.deepEqual([openClaimGraceMs, fileGenerationMs, downloadIdleMs], [3_600_000, 600_000, 60_000]);
-    assert.deepEqual([fileBytesMax, byCidConcurrency], [1_073_741_824, 16]);
+    const { approvalThreshold, approvalExpiresMs, implausibleOrphanShare, fileBytesMax, filePollsMs } = config.reconciliation;
+    assert.deepEqual([approvalThreshold, approvalExpiresMs, implausibleOrphanShare], [100, 86_400_000, 0.01]);
+    assert.deepEqual([fileBytesMax, filePollsMs], [1_073_741_824, [5_000, 10_000, 20_000, 30_000, 60_000]]);
     assert.deepEqual(config.dict.cidsFilesWrite, { capacity: 200, refillTokens: 40, refillPeriodSec: 86_400 });
     assert.equal(config.program.dataDir, path.join(nowhere, '.data'));
+  });
+
+  it('has the same defaults as the stages themselves', () => {
+    const config = loadConfig({ env: {}, cwd: nowhere });
+    assert.deepEqual({ ...config.ingest, ...INGEST_DEFAULTS }, config.ingest);
+    assert.deepEqual({ ...config.verification, ...VERIFY_DEFAULTS }, config.verification);
+    assert.deepEqual({ ...config.reconciliation, ...RECONCILE_DEFAULTS }, config.reconciliation);
   });
 
   it('is frozen', () => {
@@ -96,6 +98,15 @@ describe('the configuration', () => {
     for (const { env } of namedOptions) assert.match(text, new RegExp(`^#${env}=`, 'm'));
   });
 
+  it('has no option that nothing reads, but for those that are known to wait for their reader', () => {
+    const waiting = ['ingest.inboxKept', 'verification.dailyAt', 'verification.timeZone', 'verification.every'];
+    const files = fs.readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' });
+    const readers = files.filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.startsWith('config'));
+    const program = readers.map((file) => fs.readFileSync(path.join(import.meta.dirname, file), 'utf8')).join('\n');
+    const unread = namedOptions.filter(({ property }) => !new RegExp(`\\b${property}\\b`).test(program));
+    assert.deepEqual(unread.map(({ name }) => name).toSorted(), waiting.toSorted());
+  });
+
   it('has no two options of one name', () => {
     assert.equal(new Set(namedOptions.map(({ env }) => env)).size, namedOptions.length);
     assert.equal(new Set(namedOptions.map(({ name }) => name)).size, namedOptions.length);
@@ -116,10 +127,9 @@ describe('a wrong configuration is refused, naming the option, what was given an
     [{ DICT_VSYNC_PROGRAM_TIME_SCALE: '0' }, /"0" is not allowed.*from 1 to 10000/],
     [{ DICT_VSYNC_VERIFICATION_DAILY_AT: '24:00' }, /"24:00" is not allowed.*00:00 to 23:59/],
     [{ DICT_VSYNC_VERIFICATION_TIME_ZONE: 'Brasilia' }, /"Brasilia" is not allowed.*America\/Sao_Paulo/],
-    [{ DICT_VSYNC_VERIFICATION_RECONCILE: 'yes' }, /"yes" is not allowed.*true or false/],
-    [{ DICT_VSYNC_RECONCILIATION_ORPHAN_SHARE_MAX: '0.01' }, /"0\.01" is not allowed.*percentage/],
-    [{ DICT_VSYNC_RECONCILIATION_ORPHAN_SHARE_MAX: '101%' }, /"101%" is not allowed/],
-    [{ DICT_VSYNC_RECONCILIATION_FILE_POLL_WAITS: '5s,x' }, /"5s,x" is not allowed/],
+    [{ DICT_VSYNC_RECONCILIATION_IMPLAUSIBLE_ORPHAN_SHARE: '0.01' }, /"0\.01" is not allowed.*percentage/],
+    [{ DICT_VSYNC_RECONCILIATION_IMPLAUSIBLE_ORPHAN_SHARE: '101%' }, /"101%" is not allowed/],
+    [{ DICT_VSYNC_RECONCILIATION_FILE_POLLS: '5s,x' }, /"5s,x" is not allowed/],
     [{ DICT_VSYNC_DICT_CIDS_FILES_WRITE: '40 a day' }, /"40 a day" is not allowed.*TOKENS\/PERIOD of CAPACITY/],
     [{ PARTICIPANT_ISPB: '38166' }, /PARTICIPANT_ISPB .*"38166" is not allowed \("38166" is not an ISPB\)/],
     [{ PARTICIPANT_ISPB: '00038166,00038166' }, /is there twice/],
@@ -132,7 +142,7 @@ describe('a wrong configuration is refused, naming the option, what was given an
     [{ DICT_VSYNC_DATABASE_POOL_MIN: '30' }, /POOL_MIN \(30\) is above DICT_VSYNC_DATABASE_POOL_MAX \(25\)/],
     [{ DICT_VSYNC_VERIFICATION_WARNING_AGE: '31h' }, /WARNING_AGE must be below DICT_VSYNC_VERIFICATION_CRITICAL_AGE/],
     [{ DICT_VSYNC_VERIFICATION_EVERY: '25h' }, /EVERY must not exceed/],
-    [{ DICT_VSYNC_VERIFICATION_WINDOW: '5min' }, /WINDOW must exceed the log lag and the in-flight grace/],
+    [{ DICT_VSYNC_VERIFICATION_FIRST_POLL: '31s' }, /FIRST_POLL must not exceed/],
     [{ DICT_VSYNC_RECONCILIATION_CRITICAL_THRESHOLD: '99' }, /CRITICAL_THRESHOLD is below/],
     [
       { DICT_VSYNC_CONFIG: '/nonexistent/settings.json' },

@@ -75,10 +75,8 @@ function contradictionsOf({ database, verification, reconciliation }: Config): r
   if (verification.everyMs > verification.warningAgeMs) {
     found.push('DICT_VSYNC_VERIFICATION_EVERY must not exceed DICT_VSYNC_VERIFICATION_WARNING_AGE: every run would warn');
   }
-  if (verification.windowMs <= verification.logLagMs + verification.inFlightGraceMs) {
-    found.push(
-      'DICT_VSYNC_VERIFICATION_WINDOW must exceed the log lag and the in-flight grace together: nothing could be proven in it',
-    );
+  if (verification.firstPollMs > verification.longestPollMs) {
+    found.push('DICT_VSYNC_VERIFICATION_FIRST_POLL must not exceed DICT_VSYNC_VERIFICATION_LONGEST_POLL');
   }
   if (reconciliation.criticalThreshold < reconciliation.approvalThreshold) {
     found.push(

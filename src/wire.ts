@@ -126,18 +126,6 @@ function ratesOf(dict: Config['dict']): Readonly<Partial<Record<PolicyName, Buck
 }
 
 /** What verification is told of the configuration. */
-export function verifySettingsOf({ verification, reconciliation }: Config): Partial<VerifySettings> {
-  return {
-    logLagMs: verification.logLagMs,
-    clockSkewMs: reconciliation.clockSkewMs,
-    inFlightGraceMs: verification.inFlightGraceMs,
-    ingestGraceMs: verification.inFlightGraceMs,
-    criticalAgeMs: verification.criticalAgeMs,
-    reasksMax: verification.reasksMax,
-    triesMax: verification.triesMax,
-    firstRetryMs: verification.firstRetryMs,
-    callLimitMs: verification.tryTimeoutMs,
-    logPagesMax: verification.logPagesMax,
-    firstPollMs: verification.pollIntervalMs,
-  };
+export function verifySettingsOf({ verification }: Config): VerifySettings {
+  return verification;
 }

@@ -103,14 +103,6 @@ export const share: Kind<number> = {
   },
 };
 
-export const yesOrNo: Kind<boolean> = {
-  allowed: 'true or false',
-  read(text) {
-    if (text !== 'true' && text !== 'false') throw new NotAllowed();
-    return text === 'true';
-  },
-};
-
 /** One of these words, kept as its literal type. */
 export function oneOf<const Choice extends string>(...choices: readonly Choice[]): Kind<Choice> {
   return {
