@@ -6,8 +6,9 @@ import { type ScanResult, scanScope } from '../ingest/scan.ts';
 import { FINDING_KINDS } from '../ingest/scan-store.ts';
 import { maskKey } from '../ledger/masking.ts';
 import { withBase } from '../wire.ts';
+import { scopesOfBase } from './base-scopes.ts';
 import { CommandFailed, type Io } from './io.ts';
-import { type ScopeOptions, scopesOf, withScopeOptions } from './scope-option.ts';
+import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
 const meanings = {
   altered: 'attributes do not hash to the CID that counts',
@@ -20,20 +21,23 @@ const meanings = {
 } as const;
 
 export function scanCommand(io: Io): Command {
-  return withScopeOptions(new Command('scan'))
+  return new Command('scan')
     .description(
       'Recompute every CID from its stored attributes and compare entries, CIDs, buckets and VSync; exit status 1 on findings',
     )
+    .addOption(participantOption())
+    .addOption(keyTypeOption())
     .option('--json', 'one JSON object per participant and key type')
     .allowExcessArguments(false)
-    .action((options: ScopeOptions & { readonly json?: true }) => scan(io, options, options.json === true));
+    .action((options: ScopeChoice & { readonly json?: true }) => scan(io, options, options.json === true));
 }
 
-async function scan(io: Io, options: ScopeOptions, json: boolean): Promise<void> {
-  await withBase(io, async ({ database, clock }) => {
+async function scan(io: Io, options: ScopeChoice, json: boolean): Promise<void> {
+  await withBase(io, async (base) => {
+    const { database, clock } = base;
     const scanId = randomUUID();
     let unclean = 0;
-    for (const scope of await scopesOf(database, options)) {
+    for (const scope of await scopesOfBase(base, options)) {
       const result = await scanScope({ database, clock, signal: io.signal }, scope, scanId);
       if (!result.clean) unclean += 1;
       io.stdout.write(json ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result));

@@ -2,6 +2,7 @@
 
 import type { CidAlgorithm } from '../cid/cid.ts';
 import type { Participant } from '../dict/participant.ts';
+import { assert } from '../platform/assert.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 
 /** What happens to a key that only exists here, once proven: marked and reviewed, or removed. */
@@ -78,4 +79,20 @@ export async function writeParticipant(tx: Transaction, rules: ParticipantRules,
        updated_at = excluded.updated_at`,
     [rules.participant, rules.cidAlgorithm, rules.orphanPolicy, rules.approvalThreshold, rules.criticalThreshold, now],
   );
+}
+
+/** The rules of a participant, locked until the transaction ends, and whether it ever had a CID. */
+export async function lockParticipant(
+  tx: Transaction,
+  participant: Participant,
+): Promise<{ readonly rules: ParticipantRules; readonly hasCids: boolean }> {
+  const { rows } = await tx.query<ParticipantRow & { has_cids: boolean }>(
+    `SELECT participant, cid_algorithm, orphan_policy, approval_threshold, critical_threshold,
+       EXISTS (SELECT FROM dict_cids WHERE dict_cids.participant = $1) AS has_cids
+     FROM dict_participants WHERE participant = $1 FOR UPDATE`,
+    [participant],
+  );
+  const [row] = rows;
+  assert(row !== undefined, `participant ${participant} was made known before its rules are locked`);
+  return { rules: rulesOf(row), hasCids: row.has_cids };
 }

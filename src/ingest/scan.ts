@@ -7,14 +7,13 @@
 import { InvariantBroken } from '../platform/assert.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import type { BucketsAsOf } from '../vsync/bucket-store.ts';
 import { loadBuckets } from '../vsync/bucket-store.ts';
-import type { Buckets } from '../vsync/buckets.ts';
-import { countOfBuckets, differingBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from '../vsync/buckets.ts';
+import { countOfBuckets, differingBuckets, vsyncOfBuckets } from '../vsync/buckets.ts';
 import { equalVSync, vsyncToHex } from '../vsync/vsync.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
+import { bucketsOfCids } from './cid-buckets.ts';
 import type { KeyFinding } from './entry-integrity.ts';
 import { checkKey } from './entry-integrity.ts';
 import type { KeySlice } from './key-slice.ts';
@@ -114,7 +113,7 @@ async function scanKeys(deps: ScanDeps, scope: Scope, scanId: string, settings: 
 async function checkSums(deps: ScanDeps, scope: Scope): Promise<{ seq: number; findings: ScopeFinding[] }> {
   const stored = await storedSums(deps.database, scope);
   const { seq, vsync, keys } = stored.sums;
-  const counted = await bucketsOfCids(deps, scope, seq);
+  const counted = await bucketsOfCids(deps.database, scope, seq, deps.signal);
   const findings: ScopeFinding[] = [];
   if (stored.broken !== null) {
     findings.push({ kind: 'buckets', detail: stored.broken });
@@ -142,14 +141,4 @@ async function storedSums(database: Database, scope: Scope): Promise<{ readonly 
     if (!(cause instanceof InvariantBroken)) throw cause;
     return { sums: await readVSync(database, scope), broken: `the stored buckets cannot be folded: ${cause.message}` };
   }
-}
-
-/** Folded from the CIDs that counted as of that seq. */
-async function bucketsOfCids(deps: Pick<ScanDeps, 'database' | 'signal'>, scope: Scope, seq: number): Promise<Buckets> {
-  const buckets = emptyBuckets();
-  for await (const page of activeCidsInBuckets(deps.database, scope, { seq, buckets: 'all' })) {
-    deps.signal?.throwIfAborted();
-    for (const cid of page) foldCid(buckets, cid, 'added');
-  }
-  return buckets;
 }
