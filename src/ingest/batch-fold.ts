@@ -10,7 +10,7 @@ import type { Participant } from '../dict/participant.ts';
 import type { CoreState } from '../ledger/core-correction.ts';
 import type { CidTransition } from '../vsync/vsync-store.ts';
 import type { ChangeEvent } from './entry-transition.ts';
-import { transitionOf } from './entry-transition.ts';
+import { rankOf, transitionOf } from './entry-transition.ts';
 import type { EventOutcome } from './event-inbox.ts';
 import type { KeyState, StoredEntry } from './stored-entry.ts';
 import { activeCid } from './stored-entry.ts';
@@ -39,10 +39,8 @@ export interface Fold<Event extends ChangeEvent> {
   readonly keys: readonly FoldedKey[];
 }
 
-const ranks = { 'key.created': 1, 'key.updated': 2, 'key.deleted': 3 } as const;
-
 function inOrder(a: ChangeEvent, b: ChangeEvent): number {
-  const byTime = a.occurredAt.getTime() - b.occurredAt.getTime() || ranks[a.action] - ranks[b.action];
+  const byTime = a.occurredAt.getTime() - b.occurredAt.getTime() || rankOf(a) - rankOf(b);
   if (byTime !== 0) return byTime;
   return a.eventId < b.eventId ? -1 : 1;
 }

@@ -10,13 +10,18 @@
 import type { Cid, CidAlgorithm } from '../cid/cid.ts';
 import { cidToHex } from '../cid/cid.ts';
 import type { Entry } from '../dict/entry.ts';
-import type { KeyCreated, KeyDeleted, KeyUpdated } from '../event/key-event.ts';
+import type { EntryState, KeyCreated, KeyDeleted, KeyUpdated } from '../event/key-event.ts';
 import { assert } from '../platform/assert.ts';
 import type { KeyState } from './stored-entry.ts';
 import { cidOfState } from './stored-entry.ts';
 
-/** The events that change a key. */
-export type ChangeEvent = KeyCreated | KeyUpdated | KeyDeleted;
+/** A key as an existing base had it at `occurredAt` (`import --as-of`): the present, unless something later is known. */
+export interface KeyImported extends Omit<KeyCreated, 'action'>, EntryState {
+  readonly action: 'base.imported';
+}
+
+/** What changes a key. */
+export type ChangeEvent = KeyCreated | KeyUpdated | KeyDeleted | KeyImported;
 
 /**
  * `applied`: the present is another. `echo`: the present is what the event says already (its time may have moved on).
@@ -37,7 +42,12 @@ interface Creation {
   readonly since: Date | null;
 }
 
-const ranks = { 'key.created': 1, 'key.updated': 2, 'key.deleted': 3 } as const;
+const ranks = { 'base.imported': 0, 'key.created': 1, 'key.updated': 2, 'key.deleted': 3 } as const;
+
+/** What of two things of the same instant comes later: the greater. */
+export function rankOf(event: ChangeEvent): number {
+  return ranks[event.action];
+}
 
 /** What decides between states of the same instant and action: any fixed order will do, so that all orders of arrival agree. */
 function contentOf(entry: Entry | null): string {
@@ -53,7 +63,7 @@ function contentOf(entry: Entry | null): string {
 function precedence(state: KeyState, event: ChangeEvent): number {
   const ms = event.occurredAt.getTime() - state.occurredAt.getTime();
   if (ms !== 0) return ms;
-  const rank = ranks[event.action] - (state.eventAction === null ? 0 : ranks[state.eventAction]);
+  const rank = rankOf(event) - ranks[state.eventAction ?? 'base.imported'];
   if (rank !== 0) return rank;
   const mine = contentOf(state.entry);
   const theirs = contentOf(event.action === 'key.deleted' ? null : event.entry);
@@ -66,7 +76,7 @@ function isBefore(time: Date, since: Date | null): boolean {
 }
 
 /** The creation in force once this creation is known too. */
-function afterCreated(known: Creation, event: KeyCreated, ended: boolean): Creation {
+function afterCreated(known: Creation, event: KeyCreated | KeyImported, ended: boolean): Creation {
   const created = { requestId: event.requestId, since: event.occurredAt };
   if (known.since === null) return created;
   if (event.requestId !== null && event.requestId === known.requestId) {
@@ -112,6 +122,7 @@ function creationAfter(state: KeyState | null, event: ChangeEvent, newer: boolea
     case 'key.deleted':
       return known;
     case 'key.created':
+    case 'base.imported':
       return afterCreated(known, event, endedAt !== null);
     case 'key.updated': {
       const dead = conflict(known, event, endedAt !== null);
@@ -121,7 +132,7 @@ function creationAfter(state: KeyState | null, event: ChangeEvent, newer: boolea
   }
 }
 
-type Change = KeyCreated | KeyUpdated;
+type Change = Exclude<ChangeEvent, KeyDeleted>;
 
 /** The dates of an event, or those of the creation it belongs to. */
 function datesOf(state: KeyState | null, event: Change): Pick<KeyState, 'registeredAt' | 'participantRegisteredAt'> {
@@ -164,7 +175,7 @@ function newerState(state: KeyState | null, event: ChangeEvent, creation: Creati
     syncedFrom: null,
     orphanedAt: null,
     occurredAt: event.occurredAt,
-    eventAction: event.action,
+    eventAction: event.action === 'base.imported' ? null : event.action,
   };
   if (event.action !== 'key.deleted') return liveState({ ...origin, ...datesOf(state, event) }, event.entry, creation, algorithm);
   const erased = { registeredAt: null, participantRegisteredAt: null, entry: null, cid: null };

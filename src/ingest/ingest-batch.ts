@@ -6,28 +6,19 @@
  * two consumers never wait for each other in a circle. One transaction per event was measured at a hundredth of the speed.
  */
 
-import type { CidAlgorithm } from '../cid/cid.ts';
-import type { Participant } from '../dict/participant.ts';
 import { decodeEvent } from '../event/event-decoding.ts';
 import type { KeyEvent } from '../event/key-event.ts';
 import { settleByAcknowledgement, settleByEcho } from '../ledger/core-correction.ts';
-import { assert } from '../platform/assert.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
-import type { LockedVSync, Scope } from '../vsync/vsync-store.ts';
-import { commitTransitions, lockVSyncs } from '../vsync/vsync-store.ts';
-import type { FoldedKey } from './batch-fold.ts';
+import { commitKeys, lockScopes, lockStates, untilUncontended } from './batch-commit.ts';
 import { foldBatch } from './batch-fold.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { keepDeadLetters } from './dead-letter.ts';
-import { lockEntries, writeEntries } from './entry-store.ts';
-import type { ChangeEvent } from './entry-transition.ts';
 import type { TakenEvent } from './event-inbox.ts';
 import { knownEvents, takeEvents } from './event-inbox.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { writeProgress } from './ingest-progress.ts';
-import { ensureParticipants, readParticipants } from './participant-store.ts';
-import type { StoredEntry } from './stored-entry.ts';
 
 /** One event as it came. */
 export interface ReceivedEvent {
@@ -60,10 +51,6 @@ export interface IngestCounts {
 
 /** An event more than this ahead of our clock is refused: until then it would win over everything about its key. */
 const aheadMaxMs = 24 * 3_600_000;
-
-/** Unique violation, serialization failure, deadlock: another consumer was faster; the same batch can succeed now. */
-const conflictCodes: ReadonlySet<string> = new Set(['23505', '40001', '40P01']);
-const attemptsMax = 5;
 
 type Decoded = { readonly event: KeyEvent; readonly received: ReceivedEvent };
 
@@ -98,56 +85,6 @@ function decodeBatch(received: readonly ReceivedEvent[], now: Date): Batch {
   return { events: [...events.values()], invalid, repeated };
 }
 
-function scopesOf(events: readonly Decoded[]): Scope[] {
-  const scopes = new Map<string, Scope>();
-  for (const { event } of events) {
-    const { participant, keyType } = event;
-    scopes.set(`${participant} ${keyType}`, { participant, keyType });
-  }
-  return [...scopes.values()];
-}
-
-async function readStored(tx: Transaction, events: readonly ChangeEvent[]): Promise<Map<Participant, Map<string, StoredEntry>>> {
-  const keys = new Map<Participant, Set<string>>();
-  for (const { participant, key } of events) {
-    const known = keys.get(participant);
-    if (known === undefined) keys.set(participant, new Set([key]));
-    else known.add(key);
-  }
-  const stored = new Map<Participant, Map<string, StoredEntry>>();
-  for (const participant of [...keys.keys()].sort()) {
-    stored.set(participant, await lockEntries(tx, participant, [...(keys.get(participant) ?? [])]));
-  }
-  return stored;
-}
-
-async function readAlgorithms(tx: Transaction): Promise<(participant: Participant) => CidAlgorithm> {
-  const algorithms = new Map((await readParticipants(tx)).map((rules) => [rules.participant, rules.cidAlgorithm]));
-  return (participant) => {
-    const algorithm = algorithms.get(participant);
-    assert(algorithm !== undefined, `participant ${participant} has rules before its events are applied`);
-    return algorithm;
-  };
-}
-
-async function writeKeys(
-  tx: Transaction,
-  locked: readonly LockedVSync[],
-  keys: readonly FoldedKey[],
-  algorithmOf: (participant: Participant) => CidAlgorithm,
-  now: Date,
-): Promise<void> {
-  for (const vsync of locked) {
-    const { participant, keyType } = vsync.scope;
-    const mine = keys.filter((key) => key.participant === participant && key.keyType === keyType);
-    const entries = mine.flatMap(({ next }) => (next === null ? [] : [{ ...next, seq: vsync.nextSeq, updatedAt: now }]));
-    const transitions = mine.flatMap((key) => key.transitions);
-    if (entries.length === 0 && transitions.length === 0) continue;
-    await writeEntries(tx, entries);
-    await commitTransitions(tx, vsync, transitions, { source: 'event', algorithm: algorithmOf(participant), now });
-  }
-}
-
 async function acknowledge(tx: Transaction, events: readonly KeyEvent[], now: Date): Promise<TakenEvent[]> {
   const taken: TakenEvent[] = [];
   for (const event of events) {
@@ -166,19 +103,19 @@ interface Applied {
 
 async function applyEvents(tx: Transaction, decoded: readonly Decoded[], now: Date): Promise<Applied> {
   if (decoded.length === 0) return { taken: [], conflicts: [], duplicates: 0 };
-  const scopes = scopesOf(decoded);
-  await ensureParticipants(tx, [...new Set(scopes.map((scope) => scope.participant))], now);
-  const locked = await lockVSyncs(tx, scopes, now);
-  const algorithmOf = await readAlgorithms(tx);
+  const locks = await lockScopes(
+    tx,
+    decoded.map(({ event }) => event),
+    now,
+  );
   const known = await knownEvents(
     tx,
     decoded.map(({ event }) => event.eventId),
   );
   const fresh = decoded.filter(({ event }) => !known.has(event.eventId));
   const changes = fresh.flatMap(({ event }) => (event.action === 'core.acknowledged' ? [] : [event]));
-  const stored = await readStored(tx, changes);
-  const fold = foldBatch(changes, (participant, key) => stored.get(participant)?.get(key) ?? null, algorithmOf);
-  await writeKeys(tx, locked, fold.keys, algorithmOf, now);
+  const fold = foldBatch(changes, await lockStates(tx, changes), locks.algorithmOf);
+  await commitKeys(tx, locks, fold.keys, 'event', now);
   await settleByEcho(
     tx,
     fold.keys.flatMap((key) => key.coreState ?? []),
@@ -211,17 +148,6 @@ function countsOf(batch: Batch, applied: Applied, deadKept: number): IngestCount
     dead: deadKept,
     duplicate: batch.repeated + applied.duplicates + deadRead - deadKept,
   };
-}
-
-async function untilUncontended<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? cause.code : null;
-      if (typeof code !== 'string' || !conflictCodes.has(code) || attempt === attemptsMax) throw cause;
-    }
-  }
 }
 
 /**
