@@ -57,7 +57,7 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   async function handle(request: ApiRequest): Promise<ApiOutcome> {
     let located: Located;
     try {
-      located = locate(request);
+      located = locate(parts, request);
     } catch (error) {
       const answer = refusal(error);
       count('unknown', answer.status);
@@ -101,20 +101,23 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   return { handle, counts: () => ({ ...counts }) };
 }
 
-function locate(request: ApiRequest): Located {
-  const url = new URL(request.url, 'http://dict.invalid');
-  const found = url.pathname.startsWith(`${BASE_PATH}/`)
-    ? operationAt(request.method, url.pathname.slice(BASE_PATH.length))
-    : null;
-  if (found === null) throw new Problem('NotFound', `There is no operation at ${request.method} ${url.pathname}`);
+function locate(parts: Parts, request: ApiRequest): Located {
+  const url = URL.parse(request.url, 'http://dict.invalid');
+  const path = url?.pathname ?? '';
+  const found = path.startsWith(`${BASE_PATH}/`) ? operationAt(request.method, path.slice(BASE_PATH.length)) : null;
+  if (url === null || found === null) throw new Problem('NotFound', `There is no operation at ${request.method} ${path}`);
   const document = found.row.method === 'GET' ? null : readable(request.body);
-  const named = requesterIn(found.row, request.headers, url.searchParams, document);
+  const named =
+    requesterIn(found.row, request.headers, url.searchParams, document) ??
+    // An update of nothing but the owner names no participant: it is the one who has the entry.
+    (found.row.operation === 'updateEntry' ? parts.directory.byKey(found.argument)?.participant : undefined) ??
+    null;
   const participant = named !== null && isParticipant(named) ? named : null;
   return {
     ...found,
     query: url.searchParams,
     document,
-    call: { operation: found.row.operation, participant, path: url.pathname },
+    call: { operation: found.row.operation, participant, path },
   };
 }
 

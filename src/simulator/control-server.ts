@@ -144,7 +144,8 @@ function tampering(input: { readonly log: boolean; readonly at?: string | undefi
 export function controlHandler(state: SimulatorState): HttpHandler {
   return async (request) => {
     if (!trusted(request)) return json(403, { error: 'only programs on this machine may use the control interface' });
-    const url = new URL(request.url, 'http://control.invalid');
+    const url = URL.parse(request.url, 'http://control.invalid');
+    if (url === null) return json(404, { error: 'the path is malformed', paths: paths() });
     try {
       const query = Object.fromEntries(url.searchParams);
       if (request.method === 'GET' && url.pathname === '/entries') return entryLines(state, entriesFilter.parse(query));

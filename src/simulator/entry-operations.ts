@@ -3,6 +3,7 @@
  * refusal of queries inside one participant out.
  */
 
+import { hash } from 'node:crypto';
 import { element } from '../platform/xml.ts';
 import { at, type Call, documentOf, matching, type Parts, participantOf, type Reply, requesterOf, textAt } from './call.ts';
 import { type Attributes, type EntryRecord, entryRecord } from './directory.ts';
@@ -10,6 +11,7 @@ import { accountOf, entryOf, ownerOf } from './entry-form.ts';
 import { entryXml } from './entry-xml.ts';
 import { cidOf } from './oracle.ts';
 import { Problem } from './problem.ts';
+import { uuidOf } from './random.ts';
 
 export const UUID = /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$/;
 
@@ -32,7 +34,7 @@ export function createEntry(parts: Parts, call: Call): Reply {
   const requestId = matching(textAt(body, 'RequestId'), UUID, 'requestId').toLowerCase();
   const repeated = repeatedEntry(parts, wanted, requestId);
   if (repeated !== null) return { status: 201, name: 'CreateEntryResponse', children: [entryXml(repeated)] };
-  const attributes: Attributes = { ...wanted, key: wanted.key ?? parts.random.uuid() };
+  const attributes: Attributes = { ...wanted, key: wanted.key ?? generatedEvp(parts, requestId) };
   refuseTaken(parts, attributes);
   const entry = entryRecord(attributes, { requestId, createdMs: call.nowMs, ownedSinceMs: call.nowMs });
   parts.directory.apply({ add: entry, log: true, atMs: call.nowMs });
@@ -50,6 +52,11 @@ export function repeatedEntry(
   const active = parts.directory.byCid(created);
   if (active !== undefined && cidOf({ ...wanted, key: wanted.key ?? active.key }, requestId) === created) return active;
   throw new Problem('RequestIdAlreadyUsed', 'RequestId was used before with other parameters');
+}
+
+/** From seed and RequestId alone, so that it does not depend on what else was asked before. */
+function generatedEvp(parts: Parts, requestId: string): string {
+  return uuidOf(hash('sha256', `${parts.settings.seed} ${requestId}`, 'hex'));
 }
 
 function refuseTaken(parts: Parts, wanted: Attributes): void {
@@ -93,6 +100,7 @@ export function updateEntry(parts: Parts, call: Call): Reply {
   const account = accountSource === undefined ? {} : accountOf(accountSource);
   const owner = ownerSource === undefined ? {} : ownerOf(ownerSource);
   const changed = entryRecord({ ...entry, ...account, ...owner }, entry);
+  participantOf(parts, entry.participant, 'account.participant');
   if (changed.participant !== entry.participant) {
     throw new Problem('Forbidden', 'Participant is not allowed to access this resource');
   }

@@ -12,7 +12,7 @@ export function fileHandler(parts: Parts, behaviours: readonly Behaviour[]): Htt
   const { clock } = parts.settings;
   const deps = { behaviours, clock, correlationId: () => parts.random.hex(16) };
   return async (request) => {
-    const path = new URL(request.url, 'http://files.invalid').pathname;
+    const path = URL.parse(request.url, 'http://files.invalid')?.pathname ?? '';
     const match = FILE_PATH.exec(path);
     const call: OperationCall = { operation: 'downloadCidSetFile', participant: match?.[1] ?? null, path };
     const before = await misbehave(deps, (behaviour) => behaviour.before?.(call));

@@ -28,18 +28,19 @@ export function seededRandom(seed: number): Random {
     for (let index = 0; index < bytes; index += 1) text += below(256).toString(16).padStart(2, '0');
     return text;
   }
-  function uuid(): string {
-    const digits = hex(16);
-    const variant = (8 + below(4)).toString(16);
-    return [
-      digits.slice(0, 8),
-      digits.slice(8, 12),
-      `4${digits.slice(13, 16)}`,
-      `${variant}${digits.slice(17, 20)}`,
-      digits.slice(20),
-    ].join('-');
-  }
-  return { next, below, hex, uuid };
+  return { next, below, hex, uuid: () => uuidOf(hex(16)) };
+}
+
+/** A UUID of version 4 out of 32 hex digits, six bits of which are lost. */
+export function uuidOf(digits: string): string {
+  const variant = ((Number.parseInt(digits.slice(16, 17), 16) & 3) | 8).toString(16);
+  return [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    `4${digits.slice(13, 16)}`,
+    `${variant}${digits.slice(17, 20)}`,
+    digits.slice(20, 32),
+  ].join('-');
 }
 
 /** Shuffles in place (Fisher–Yates) and returns the same array. */

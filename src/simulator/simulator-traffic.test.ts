@@ -146,6 +146,19 @@ describe('updating an entry', () => {
   });
 });
 
+describe('updating only the owner of an entry', () => {
+  it('keeps the account, and costs a token of the participant that has the entry', async (t) => {
+    const { state, dict } = await started(t);
+    const created = only(phones(1));
+    const { entry } = state.insert(created);
+    const xml = updateXml(created).replace(/<Account>.*<\/Account>/, '');
+    const named = await dict.put(pathOf(entry.key), xml.replace(/<Name>[^<]*</, '<Name>Outro Nome<'));
+    assert.equal(named.text('Entry', 'Owner', 'Name'), 'Outro Nome');
+    assert.equal(named.text('Entry', 'Account', 'AccountNumber'), entry.account.accountNumber);
+    assert.equal((await dict.get('policies/ENTRIES_UPDATE')).text('Policy', 'AvailableTokens'), '599');
+  });
+});
+
 describe('deleting and reading an entry', () => {
   it('takes its CID out of set and log', async (t) => {
     const { state, dict } = await started(t);
