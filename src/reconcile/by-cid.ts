@@ -1,0 +1,49 @@
+/** Asking DICT about many CIDs, a bounded number at a time. An answer that is an error stays with its CID: the others go on. */
+
+import { type Cid, cidToHex } from '../cid/cid.ts';
+import type { EntryByCid } from '../dict/api.ts';
+import { DictError } from '../dict/errors.ts';
+import { assert } from '../platform/assert.ts';
+import type { Scope } from '../vsync/vsync-store.ts';
+import type { ReconcileDeps } from './reconciliation.ts';
+import { countByCidReads } from './run-store.ts';
+
+export type ByCidAnswer =
+  | { readonly kind: 'answered'; readonly answer: EntryByCid }
+  /** `again`: the same question may be answered later. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly again: boolean };
+
+/** DICT's answers about these CIDs, in their order; the run's count of such reads is raised. */
+export async function lookUp(
+  deps: ReconcileDeps,
+  run: Scope & { readonly id: string },
+  cids: readonly Cid[],
+): Promise<ByCidAnswer[]> {
+  const answers = new Array<ByCidAnswer | undefined>(cids.length).fill(undefined);
+  let nextIndex = 0;
+  const worker = async (): Promise<void> => {
+    for (;;) {
+      const index = nextIndex;
+      nextIndex += 1;
+      const cid = cids[index];
+      if (cid === undefined) return;
+      answers[index] = await lookUpOne(deps, run, cid);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(deps.settings.byCidConcurrency, cids.length) }, worker));
+  await countByCidReads(deps.database, run.id, cids.length);
+  return answers.map((answer) => {
+    assert(answer !== undefined, 'every CID was asked about');
+    return answer;
+  });
+}
+
+async function lookUpOne(deps: ReconcileDeps, scope: Scope, cid: Cid): Promise<ByCidAnswer> {
+  try {
+    return { kind: 'answered', answer: await deps.dict.getEntryByCid({ participant: scope.participant, cid: cidToHex(cid) }) };
+  } catch (cause) {
+    if (!(cause instanceof DictError)) throw cause;
+    const status = cause.status === 0 ? '' : ` (${cause.status})`;
+    return { kind: 'failed', reason: `DICT answered ${cause.kind}${status}`, again: cause.remedy === 'retry' };
+  }
+}

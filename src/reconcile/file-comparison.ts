@@ -1,0 +1,161 @@
+/**
+ * The CID set file against our CIDs as of one seq, in bounded memory: one pass folds the file into buckets; only where buckets
+ * differ a second pass collects those lines, beside a range read of ours. Where much differs it goes by slices of buckets. Nothing
+ * is judged here: what comes out are CIDs that one side alone has.
+ */
+
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { asCid, type Cid, cidToHex } from '../cid/cid.ts';
+import { cidFingerprint } from '../ledger/masking.ts';
+import type { Sql } from '../platform/postgres/database.ts';
+import { activeCidsInBuckets } from '../vsync/active-cids.ts';
+import type { BucketsAsOf } from '../vsync/bucket-store.ts';
+import { type Buckets, bucketOf, differingBuckets, emptyBuckets, foldCid } from '../vsync/buckets.ts';
+import type { Scope } from '../vsync/vsync-store.ts';
+import { FileRefused, readCids } from './cid-set-file.ts';
+
+/** CIDs that one side alone has, as hex. */
+export interface SetDifference {
+  readonly dict: ReadonlySet<string>;
+  readonly local: ReadonlySet<string>;
+}
+
+export interface Comparison extends SetDifference {
+  readonly buckets: number;
+  readonly slices: number;
+}
+
+interface Limits {
+  /** More differences than this refuse the file. */
+  readonly differencesMax: number;
+  /** Buckets and lines that one slice may hold in memory. */
+  readonly sliceBuckets: number;
+  readonly sliceCids: number;
+  /** Called now and then while it goes on. */
+  readonly onProgress: () => Promise<void>;
+}
+
+const chunkBytes = 1_048_576;
+
+/** The buckets of a file; null where it is not there, or is not the one of that digest. */
+export async function foldFile(file: string, sha256: Buffer, onProgress: () => Promise<void>): Promise<Buckets | null> {
+  const buckets = emptyBuckets();
+  const hash = createHash('sha256');
+  const reader = readCids((cid) => foldCid(buckets, cid, 'added'));
+  try {
+    for await (const chunk of chunksOf(file)) {
+      hash.update(chunk);
+      reader.read(chunk);
+      await onProgress();
+    }
+  } catch (cause) {
+    if (cause instanceof FileRefused || (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) return null;
+    throw cause;
+  }
+  reader.end();
+  return hash.digest().equals(sha256) ? buckets : null;
+}
+
+/** Compares; throws `FileRefused` over duplicate lines, which it names, and over too many differences. */
+export async function compareFile(
+  sql: Sql,
+  scope: Scope,
+  sides: { readonly file: string; readonly folded: Buckets; readonly ours: BucketsAsOf },
+  limits: Limits,
+): Promise<Comparison> {
+  const differing = differingBuckets(sides.folded, sides.ours.buckets);
+  const slices = slicesOf(differing, sides, limits);
+  const dict = new Set<string>();
+  const local = new Set<string>();
+  for (const slice of slices) {
+    const found = await compareSlice(sql, scope, sides, slice, limits.onProgress);
+    for (const cid of found.dict) dict.add(cid);
+    for (const cid of found.local) local.add(cid);
+    if (dict.size + local.size > limits.differencesMax) {
+      throw new FileRefused(
+        'implausible',
+        `more than ${limits.differencesMax} CIDs differ: load the base anew with \`dict-vsync import\` instead`,
+      );
+    }
+  }
+  return { dict, local, buckets: differing.length, slices: slices.length };
+}
+
+/** Groups of buckets whose lines on both sides fit into memory together; a bucket alone always goes. */
+function slicesOf(
+  differing: readonly number[],
+  { folded, ours }: { readonly folded: Buckets; readonly ours: BucketsAsOf },
+  limits: Limits,
+): number[][] {
+  const slices: number[][] = [];
+  let cids = 0;
+  for (const bucket of differing) {
+    const size = (folded.counts[bucket] ?? 0) + (ours.buckets.counts[bucket] ?? 0);
+    const last = slices.at(-1);
+    if (last === undefined || last.length >= limits.sliceBuckets || cids + size > limits.sliceCids) {
+      slices.push([bucket]);
+      cids = size;
+    } else {
+      last.push(bucket);
+      cids += size;
+    }
+  }
+  return slices;
+}
+
+async function compareSlice(
+  sql: Sql,
+  scope: Scope,
+  { file, ours }: { readonly file: string; readonly ours: BucketsAsOf },
+  buckets: readonly number[],
+  onProgress: () => Promise<void>,
+): Promise<SetDifference> {
+  const lines = await collectLines(file, new Set(buckets), onProgress);
+  const local = new Set<string>();
+  for await (const page of activeCidsInBuckets(sql, scope, { seq: ours.seq, buckets })) {
+    for (const cid of page) {
+      const hex = cidToHex(cid);
+      if (!lines.delete(hex)) local.add(hex);
+    }
+    await onProgress();
+  }
+  return { dict: new Set(lines.keys()), local };
+}
+
+/** The file's CIDs of these buckets, with their line numbers. A CID that stands there twice makes its bucket differ, hence is met. */
+async function collectLines(
+  file: string,
+  buckets: ReadonlySet<number>,
+  onProgress: () => Promise<void>,
+): Promise<Map<string, number>> {
+  const lines = new Map<string, number>();
+  const reader = readCids((cid, line) => {
+    if (!buckets.has(bucketOf(cid))) return;
+    const hex = cidToHex(cid);
+    const before = lines.get(hex);
+    if (before !== undefined) throw duplicated(cid, before, line);
+    lines.set(hex, line);
+  });
+  for await (const chunk of chunksOf(file)) {
+    reader.read(chunk);
+    await onProgress();
+  }
+  reader.end();
+  return lines;
+}
+
+/** Named by line and fingerprint, since a CID is not to be shown. */
+function duplicated(cid: Cid, first: number, second: number): FileRefused {
+  return new FileRefused(
+    'duplicated',
+    `lines ${first} and ${second} hold the same CID (fingerprint ${cidFingerprint(asCid(cid))})`,
+  );
+}
+
+async function* chunksOf(file: string): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of createReadStream(file, { highWaterMark: chunkBytes })) {
+    // Without an encoding a file stream yields nothing but Buffers.
+    yield chunk as Buffer;
+  }
+}
