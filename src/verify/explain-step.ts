@@ -6,6 +6,7 @@ import { equalVSync } from '../vsync/vsync.ts';
 import { conclude } from './conclusion.ts';
 import { type Decision, decide, decideWithoutLook } from './decision.ts';
 import { readInFlight, saveDifferences, settleAllBut } from './difference-store.ts';
+import { entryByCid } from './entry-by-cid.ts';
 import { moveCursor } from './event-cursor.ts';
 import { isZero } from './explanation.ts';
 import { ingestBehind } from './ingest-lag.ts';
@@ -14,6 +15,10 @@ import type { NextStep } from './outcome.ts';
 import { resolveResidual } from './residual.ts';
 import { afterFailure, concludeBehind, nextOf, storedNext, type VerifyDeps } from './run-step.ts';
 import { lastAnswered, type Run, writeProgress } from './verification-store.ts';
+
+/** Located differences that DICT is asked about before they count, and looks at a log that it contradicts. */
+const confirmationsMax = 32;
+const staleLooksMax = 3;
 
 interface Seen {
   readonly decision: Decision;
@@ -53,13 +58,40 @@ async function lookAndDecide(deps: VerifyDeps, run: Run): Promise<Seen> {
     return { decision: decideWithoutLook(progress, found, deps.settings), seen: found, byResidual: none };
   const { residual } = found.explanation;
   // A race shows as a residual that changes: only one that was there before is worth calls.
-  const confirmed = !isZero(residual) && progress.residual !== null && equalVSync(residual, progress.residual);
-  const resolved = confirmed ? await resolveResidual(deps, run.scope, found) : null;
+  const seenBefore = !isZero(residual) && progress.residual !== null && equalVSync(residual, progress.residual);
+  const resolved = seenBefore ? await resolveResidual(deps, run.scope, found) : null;
   const seen = resolved === null ? found : { ...found, explanation: resolved.explanation };
   const pending = await readInFlight(deps.database, run.runId);
-  const residualRefused = confirmed && resolved === null;
+  const residualRefused = seenBefore && resolved === null;
   const decision = decide({ progress, pending, question, look: seen, residualRefused, settings: deps.settings });
-  return { decision, seen, byResidual: resolved?.found ?? none };
+  const byResidual = resolved?.found ?? none;
+  return { decision: await confirmed(deps, run, decision, byResidual), seen, byResidual };
+}
+
+/**
+ * A log that stands still makes everything new look like a divergence. So DICT is asked about some of those that only the log
+ * speaks for; what it contradicts is dropped, and where nothing is left the log is looked at again, a few times.
+ */
+async function confirmed(deps: VerifyDeps, run: Run, decision: Decision, byResidual: ReadonlySet<string>): Promise<Decision> {
+  if (decision.kind !== 'conclude' || decision.outcome.kind !== 'diverged') return decision;
+  const contradicted = new Set<string>();
+  const asked = decision.located.filter(({ cid }) => !byResidual.has(cid)).slice(0, confirmationsMax);
+  for (const { cid, side } of asked) {
+    const answer = await entryByCid(deps, run.scope, cid);
+    if (answer !== null && answer.found !== (side === 'dict')) contradicted.add(cid);
+  }
+  if (contradicted.size === 0) return decision;
+  // Those that nobody was asked about rest on the same log: they come again when it is better.
+  const proven = new Set([...byResidual, ...asked.map(({ cid }) => cid)]);
+  const located = decision.located.filter(({ cid }) => proven.has(cid) && !contradicted.has(cid));
+  if (located.length > 0) return { ...decision, located, outcome: { ...decision.outcome, located: located.length } };
+  const { looks, unexplained } = run.progress;
+  if (unexplained + 1 >= staleLooksMax) {
+    const reason = `the event log is not up to date: DICT contradicts it about ${contradicted.size} CIDs`;
+    return { kind: 'conclude', outcome: { kind: 'inconclusive', reason, next: 'file' }, located: [] };
+  }
+  const waitMs = deps.settings.longestPollMs;
+  return { kind: 'again', step: 'explain', waitMs, progress: { looks: looks + 1, unexplained: unexplained + 1 }, watch: null };
 }
 
 async function store(tx: Transaction, deps: VerifyDeps, run: Run, { decision, seen, byResidual }: Seen): Promise<void> {

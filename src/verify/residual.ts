@@ -4,14 +4,12 @@
  */
 
 import { asCid, cidToHex } from '../cid/cid.ts';
-import type { DictApi } from '../dict/api.ts';
-import { DictError } from '../dict/errors.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
 import { emptyVSync, equalVSync, type VSync, xorInto } from '../vsync/vsync.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
+import { entryByCid } from './entry-by-cid.ts';
 import { corrected, type Difference, type Explanation, isZero } from './explanation.ts';
 import type { Look, LookDeps } from './look.ts';
-import { withTimeLimit } from './time-limit.ts';
 
 /** Holes that are looked up one by one, at most. */
 const partsMax = 16;
@@ -83,28 +81,4 @@ async function judge(
 function latest(a: number | null, b: number | null): number | null {
   if (a === null || b === null) return a ?? b;
   return Math.max(a, b);
-}
-
-/** DICT's answer about one CID; null where it gives none that helps (a blocked entry, somebody else's). */
-async function entryByCid(
-  deps: {
-    readonly dict: Pick<DictApi, 'getEntryByCid'>;
-    readonly clock: LookDeps['clock'];
-    readonly settings: LookDeps['settings'];
-  },
-  scope: Scope,
-  cid: string,
-): Promise<{ readonly found: boolean; readonly createdMs: number | null } | null> {
-  const { dict, clock, settings } = deps;
-  try {
-    const answer = await withTimeLimit(clock, settings.callLimitMs, (signal) =>
-      dict.getEntryByCid({ participant: scope.participant, cid }, { signal, priority: 'verification' }),
-    );
-    if (!answer.found) return { found: false, createdMs: null };
-    if (answer.entry.account.participant !== scope.participant || answer.entry.keyType !== scope.keyType) return null;
-    return { found: true, createdMs: Date.parse(answer.entry.creationDate) };
-  } catch (cause) {
-    if (cause instanceof DictError && cause.remedy !== 'retry') return null;
-    throw cause;
-  }
 }
