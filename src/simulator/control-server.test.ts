@@ -1,9 +1,12 @@
 /** The control interface over HTTP: the same as in process, and closed to everybody else. */
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { errorOf, OTHER, only, PSP, phones, SCOPE, started } from '../../test/support/simulator-calls.ts';
+import { FILE_VARIANTS } from './file-variant.ts';
+import { READINGS } from './options.ts';
 
 async function controlled(t: TestContext) {
   const all = await started(t, { controlPort: 0 });
@@ -110,6 +113,17 @@ describe('control interface', () => {
       assert.match(JSON.stringify(reply.value), message);
     });
   }
+
+  it('has every path, reading and form of a file in its document', async (t) => {
+    const { call } = await controlled(t);
+    const { value } = await call('GET', '/no-such');
+    assert.ok(typeof value === 'object' && value !== null && 'paths' in value && Array.isArray(value.paths));
+    const text = await readFile(new URL('../../docs/simulator.md', import.meta.url), 'utf8');
+    const variants = FILE_VARIANTS.filter((variant) => variant !== 'proper');
+    for (const name of [...value.paths, ...Object.keys(READINGS), ...Object.values(READINGS).flat(), ...variants]) {
+      assert.ok(text.includes(`\`${name}\``), `docs/simulator.md does not name ${name}`);
+    }
+  });
 
   it('refuses a body that is no JSON', async (t) => {
     const { url } = await controlled(t);
