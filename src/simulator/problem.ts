@@ -41,10 +41,6 @@ export class Problem extends Error {
     this.kind = kind;
     this.violations = violations;
   }
-
-  get status(): number {
-    return ERRORS[this.kind][0];
-  }
 }
 
 /** Whether it is one of the errors above. */
