@@ -1,3 +1,5 @@
+/** Plays the scenarios of rules R1, R11, R13 and R18, and failures and kills, against the real simulator and database. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -1,3 +1,5 @@
+/** Plays what a verification comes to, outcome by outcome, against the real simulator and database. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -94,6 +94,7 @@ function print(io: Io, results: readonly Verified[], json: boolean): void {
   );
 }
 
+/** `verify`: exit status 0 when all is in sync, 1 when something diverged, 2 when something could not be proven. */
 export function verifyCommand(io: Io): Command {
   return new Command('verify')
     .description('Ask DICT whether it holds what we hold; exit status 0: in sync, 1: diverged, 2: not proven')

@@ -10,8 +10,9 @@ import { moveCursor } from './event-cursor.ts';
 import { ingestBehind } from './ingest-lag.ts';
 import type { NextStep, VerificationOutcome } from './outcome.ts';
 import { afterFailure, concludeBehind, nextOf, storedNext, type VerifyDeps } from './run-step.ts';
+import { type Run, writeProgress } from './run-store.ts';
 import { withTimeLimit } from './time-limit.ts';
-import { insertQuestion, type Question, type Run, writeAnswer, writeFailure, writeProgress } from './verification-store.ts';
+import { insertQuestion, type Question, writeAnswer, writeFailure } from './verification-store.ts';
 
 type Asked = Omit<Question, 'attempt' | 'answer'>;
 

@@ -6,7 +6,8 @@ import type { Transaction } from '../platform/postgres/database.ts';
 import { type FoundBy, type LookPosition, saveDifferences, settleAllBut } from './difference-store.ts';
 import type { Difference } from './explanation.ts';
 import type { VerificationOutcome } from './outcome.ts';
-import { closeQuestion, type Run, writeOutcome } from './verification-store.ts';
+import { type Run, writeOutcome } from './run-store.ts';
+import { closeQuestion } from './verification-store.ts';
 
 export interface Conclusion {
   readonly outcome: VerificationOutcome;

@@ -9,15 +9,16 @@ import type { Difference } from './explanation.ts';
 import { isZero } from './explanation.ts';
 import type { Look, NoLook } from './look.ts';
 import type { VerificationOutcome } from './outcome.ts';
+import type { RunProgress } from './run-store.ts';
 import type { VerifySettings } from './settings.ts';
-import type { Question, RunProgress } from './verification-store.ts';
+import type { Question } from './verification-store.ts';
 
 /** Contradictions in one run before DICT's word is taken for a hidden change. */
 const contradictionsMax = 2;
 /** Looks in a row that may leave a residual, and how often the window may be widened for it. */
 const unexplainedMax = 8;
 /** Widened at most this often: 24 hours, then 24 days with the default first window. */
-export const WIDENED_MAX = 2;
+const widenedMax = 2;
 
 /** What to store and do. `pending`: what the run goes on watching; null leaves it as it is. */
 export type Decision =
@@ -41,6 +42,7 @@ export interface Situation {
   readonly settings: VerifySettings;
 }
 
+/** What follows from a look. */
 export function decide(situation: Situation): Decision {
   const { progress, look, settings } = situation;
   if (progress.looks + 1 >= settings.looksMax) return looksExhausted(situation);
@@ -62,7 +64,7 @@ function looksExhausted({ look, settings }: Situation): Decision {
 }
 
 /** Differences older than the grace, by DICT's clock. Those whose age nobody knows are old. */
-export function matureOf(look: Look, settings: Pick<VerifySettings, 'inFlightGraceMs'>): Difference[] {
+function matureOf(look: Look, settings: Pick<VerifySettings, 'inFlightGraceMs'>): Difference[] {
   const youngMs = look.log.lastResponse.getTime() - settings.inFlightGraceMs;
   return look.explanation.differences.filter(({ sinceMs }) => sinceMs === null || sinceMs < youngMs);
 }
@@ -85,7 +87,7 @@ function decideUnexplained({ progress, look, residualRefused, settings }: Situat
   });
   if (unexplained < unexplainedMax) {
     if (!same || !residualRefused) return again(progress.widened);
-    if (progress.widened < WIDENED_MAX) return again(progress.widened + 1);
+    if (progress.widened < widenedMax) return again(progress.widened + 1);
   }
   const mature = matureOf(look, settings);
   if (mature.length > 0)
@@ -101,7 +103,7 @@ function decideUnexplained({ progress, look, residualRefused, settings }: Situat
 
 /** Both sides cannot be compared by the log. Where neither has changed for a whole grace, NOK is divergence all the same. */
 export function decideWithoutLook(progress: RunProgress, seen: NoLook, settings: VerifySettings): Decision {
-  if (seen.wider && progress.widened < WIDENED_MAX) {
+  if (seen.wider && progress.widened < widenedMax) {
     const widened = { looks: progress.looks + 1, widened: progress.widened + 1 };
     return { kind: 'again', step: 'explain', waitMs: settings.clockSkewMs, progress: widened, watch: null };
   }

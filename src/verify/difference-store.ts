@@ -7,7 +7,7 @@ import type { Cid } from '../cid/cid.ts';
 import { asCid, cidFromHex, packCids } from '../cid/cid.ts';
 import type { Sql } from '../platform/postgres/database.ts';
 import type { Difference } from './explanation.ts';
-import type { Run } from './verification-store.ts';
+import type { Run } from './run-store.ts';
 
 /** How a difference was found: by events and journal, or because it alone was left over. */
 export type FoundBy = 'log' | 'residual';

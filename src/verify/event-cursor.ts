@@ -23,7 +23,7 @@ const cidBytes = 32;
 const noTime = 0xffff_ffff_ffff_ffffn;
 
 /** More exceptions than this are no anchor: what differs that much is compared with the file. */
-export const CURSOR_EXCEPTIONS_MAX = 20_000;
+const exceptionsMax = 20_000;
 
 function pack(exceptions: readonly Difference[]): Buffer {
   const packed = Buffer.allocUnsafe(exceptions.length * recordBytes);
@@ -72,7 +72,7 @@ export async function readCursor(sql: Sql, scope: Scope): Promise<StoredCursor |
  * so may a reconciliation that has matched a CID set file with a position of the log.
  */
 export async function moveCursor(tx: Transaction, scope: Scope, cursor: EventCursor, now: Date): Promise<void> {
-  if (cursor.exceptions.length > CURSOR_EXCEPTIONS_MAX) return;
+  if (cursor.exceptions.length > exceptionsMax) return;
   await tx.query(
     `INSERT INTO dict_event_cursors AS c (participant, key_type, seq, dict_time, verifier, exceptions, proof, moved_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

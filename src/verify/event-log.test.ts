@@ -1,3 +1,5 @@
+/** Specifies how pages become a log, against a model of DICT's log with pages of any size. Calls to DICT are not made here. */
+
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -14,7 +14,8 @@ import { type Look, look, type NoLook } from './look.ts';
 import type { NextStep } from './outcome.ts';
 import { resolveResidual } from './residual.ts';
 import { afterFailure, concludeBehind, nextOf, storedNext, type VerifyDeps } from './run-step.ts';
-import { lastAnswered, type Run, writeProgress } from './verification-store.ts';
+import { type Run, writeProgress } from './run-store.ts';
+import { lastAnswered } from './verification-store.ts';
 
 /** Located differences that DICT is asked about before they count, and looks at a log that it contradicts. */
 const confirmationsMax = 32;
@@ -27,6 +28,7 @@ interface Seen {
   readonly byResidual: ReadonlySet<string>;
 }
 
+/** One look. Closes the run, or says when to look or ask again. */
 export async function explainStep(deps: VerifyDeps, run: Run): Promise<NextStep> {
   const next = nextOf(run, deps.clock.now());
   if (next.step !== 'explain' || next.waitMs > 0) return next;

@@ -1,3 +1,5 @@
+/** Specifies the explanation against two sets that change at random. Nothing is read from a database or DICT here. */
+
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';

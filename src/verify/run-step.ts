@@ -8,7 +8,7 @@ import { readVSync } from '../vsync/vsync-store.ts';
 import { type Conclusion, conclude, message } from './conclusion.ts';
 import type { LookDeps } from './look.ts';
 import type { NextStep, VerificationOutcome } from './outcome.ts';
-import { type Run, type RunProgress, readRun, writeProgress } from './verification-store.ts';
+import { type Run, type RunProgress, readRun, writeProgress } from './run-store.ts';
 
 export interface VerifyDeps extends LookDeps {
   readonly dict: Pick<DictApi, 'createSyncVerification' | 'listCidSetEvents' | 'getEntryByCid'>;
@@ -30,12 +30,12 @@ export async function storedNext(deps: VerifyDeps, runId: string): Promise<NextS
 }
 
 /** Stores progress that needs no other row. */
-export async function proceed(deps: VerifyDeps, run: Run, progress: RunProgress): Promise<NextStep> {
+async function proceed(deps: VerifyDeps, run: Run, progress: RunProgress): Promise<NextStep> {
   await writeProgress(deps.database, run, progress);
   return storedNext(deps, run.runId);
 }
 
-export async function concludeRun(deps: VerifyDeps, run: Run, conclusion: Conclusion): Promise<NextStep> {
+async function concludeRun(deps: VerifyDeps, run: Run, conclusion: Conclusion): Promise<NextStep> {
   await deps.database.transaction((tx) => conclude(tx, run, conclusion, deps.clock.now()));
   return storedNext(deps, run.runId);
 }

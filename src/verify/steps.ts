@@ -11,7 +11,7 @@ import { ask } from './ask.ts';
 import { explainStep } from './explain-step.ts';
 import type { NextStep } from './outcome.ts';
 import { storedNext, type VerifyDeps } from './run-step.ts';
-import { insertRun, type Run, readRun } from './verification-store.ts';
+import { insertRun, type Run, readRun } from './run-store.ts';
 
 export type { VerifyDeps } from './run-step.ts';
 
@@ -34,6 +34,7 @@ export class VerificationRefused extends Error {
   override readonly name = 'VerificationRefused';
 }
 
+/** The steps over their dependencies. */
 export function createVerificationSteps(deps: VerifyDeps): VerificationSteps {
   return {
     begin: (input) => begin(deps, input),

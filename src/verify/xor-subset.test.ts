@@ -1,3 +1,5 @@
+/** Specifies the search for a subset with a given XOR. */
+
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
-import { type Cid, cidFromHex, computeCid } from '../../src/cid/cid.ts';
+import { type Cid, computeCid } from '../../src/cid/cid.ts';
 import { participant } from '../../src/dict/participant.ts';
 import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
 import type { FlowContext } from '../../src/flow/context.ts';
@@ -29,7 +29,7 @@ interface Timer {
 }
 
 /** A clock that stands still until it is moved; what sleeps wakes when its time is reached. */
-export function handClock(): Clock & { move(ms: number): void } {
+function handClock(): Clock & { move(ms: number): void } {
   let nowMs = Date.parse('2026-01-10T10:00:00.000Z');
   let timers: Timer[] = [];
   return {
@@ -157,12 +157,4 @@ export function added(sample: SampleEntry): CidTransition {
 /** The entry's CID ceases to count. */
 export function removed(sample: SampleEntry): CidTransition {
   return { change: 'removed', cid: cidOf(sample), key: sample.entry.key };
-}
-
-/** What the simulator's control returns, as a transition of the base. */
-export function transition(
-  change: 'added' | 'removed',
-  { cid, entry }: { readonly cid: string; readonly entry: { readonly key: string } },
-): CidTransition {
-  return { change, cid: cidFromHex(cid), key: entry.key };
 }
