@@ -5,7 +5,7 @@
 
 import { unreachable } from '../platform/assert.ts';
 import type { VerificationOutcome } from '../verify/outcome.ts';
-import { readRun as readVerification } from '../verify/verification-store.ts';
+import { readRun as readVerification } from '../verify/run-store.ts';
 import { takeLocated } from './beginning.ts';
 import { inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
 import { dropExplained, insertDifferences, knownUnsettled, repairsTouchedSince, tallyRun } from './divergence-store.ts';
