@@ -1,0 +1,114 @@
+/**
+ * An existing base as a file: NDJSON of entries, or CSV with a header line of the flat names. Rows come out one by one, decoded or with
+ * the reason why not; memory stays bounded by the longest row allowed.
+ */
+
+import { pipeline, Readable } from 'node:stream';
+import { CsvError, parse } from 'csv-parse';
+import type { DecodedEntry } from '../event/entry-decoding.ts';
+import { decodeEntry, decodeEntryLine } from '../event/entry-decoding.ts';
+import { LineCutter } from './event-lines.ts';
+
+export interface BaseRow {
+  /** Line of the file, from 1. */
+  readonly line: number;
+  readonly decoded: DecodedEntry | { readonly valid: false; readonly reason: 'malformed_row'; readonly detail: string };
+  /** The row as it stands in the file, as far as it was kept. */
+  readonly raw: string;
+}
+
+/** The whole file cannot be an existing base: a CSV without the columns that every entry needs, or one that cannot be parsed. */
+export class BaseFileRefused extends Error {
+  override readonly name = 'BaseFileRefused';
+}
+
+const rowBytesMax = 1_048_576;
+
+const requiredColumns = [
+  'key',
+  'key_type',
+  'ispb',
+  'account_number',
+  'account_type',
+  'account_opened_at',
+  'owner_type',
+  'owner_tax_id',
+  'owner_name',
+] as const;
+const optionalColumns = ['branch', 'owner_trade_name', 'request_id', 'registered_at', 'participant_registered_at'] as const;
+const knownColumns: ReadonlySet<string> = new Set([...requiredColumns, ...optionalColumns]);
+
+/** The rows of a file of NDJSON. */
+export async function* ndjsonRows(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<BaseRow, void, undefined> {
+  const cutter = new LineCutter(rowBytesMax);
+  const rowOf = ({ bytes, number, tooLongBytes }: ReturnType<LineCutter['push']>[number]): BaseRow => {
+    const tooLong = {
+      valid: false,
+      reason: 'line_too_long',
+      detail: `entry: the line has ${tooLongBytes} bytes; at most ${rowBytesMax} are allowed`,
+    } as const;
+    const decoded = tooLongBytes === null ? decodeEntryLine(bytes) : tooLong;
+    return { line: number, decoded, raw: decoded.valid ? '' : Buffer.from(bytes).toString('utf8') };
+  };
+  for await (const chunk of chunks) for (const line of cutter.push(chunk)) yield rowOf(line);
+  for (const line of cutter.end()) yield rowOf(line);
+}
+
+function checkHeader(header: readonly string[], onUnknown: (columns: readonly string[]) => void): string[] {
+  const names = header.map((name) => name.trim());
+  const missing = requiredColumns.filter((name) => !names.includes(name));
+  if (missing.length > 0) {
+    throw new BaseFileRefused(
+      `the header line lacks ${missing.join(', ')}; it names the columns ${[...requiredColumns].join(', ')} and, where there are any, ` +
+        optionalColumns.join(', '),
+    );
+  }
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new BaseFileRefused(`the header line names ${twice} twice`);
+  const unknown = names.filter((name) => !knownColumns.has(name));
+  if (unknown.length > 0) onUnknown(unknown);
+  return names;
+}
+
+/** The rows of a file of CSV (RFC 4180, comma, header line). `onUnknown` hears of columns that are passed over. */
+export async function* csvRows(
+  chunks: AsyncIterable<Uint8Array>,
+  onUnknown: (columns: readonly string[]) => void,
+): AsyncGenerator<BaseRow, void, undefined> {
+  const malformed: BaseRow[] = [];
+  const parser = parse({
+    bom: true,
+    columns: (header: string[]) => checkHeader(header, onUnknown),
+    info: true,
+    raw: true,
+    skip_empty_lines: true,
+    skip_records_with_error: true,
+    max_record_size: rowBytesMax,
+    on_skip: (error, raw) => {
+      const line = error !== undefined && typeof error['lines'] === 'number' ? error['lines'] : 0;
+      const detail = `row: ${error?.code ?? 'not CSV'}; every row has the header's columns, and quotes are closed and doubled`;
+      malformed.push({ line, decoded: { valid: false, reason: 'malformed_row', detail }, raw: raw ?? '' });
+      return undefined;
+    },
+  });
+  pipeline(Readable.from(chunks), parser, () => {
+    // A failure of either side reaches the loop below.
+  });
+  try {
+    for await (const row of parser) {
+      yield* malformed.splice(0);
+      yield csvRow(row);
+    }
+    yield* malformed.splice(0);
+  } catch (cause) {
+    if (cause instanceof CsvError)
+      throw new BaseFileRefused(`not CSV from line ${String(cause['lines'] ?? '?')} on: ${cause.code}`, { cause });
+    throw cause;
+  }
+}
+
+/** With `info` and `raw` the parser gives each record with both beside it. */
+function csvRow(row: { readonly record: unknown; readonly info: { readonly lines: number }; readonly raw: string }): BaseRow {
+  const decoded = decodeEntry(row.record);
+  return { line: row.info.lines, decoded, raw: decoded.valid ? '' : row.raw.trimEnd() };
+}
