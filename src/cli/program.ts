@@ -7,22 +7,30 @@ import { auditCommand } from './audit-command.ts';
 import { cidCommand } from './cid-command.ts';
 import { configCommand } from './config-command.ts';
 import { entryCommand } from './entry-command.ts';
+import { importCommand } from './import-command.ts';
 import { ingestCommand } from './ingest-command.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { migrateCommand } from './migrate-command.ts';
+import { participantCommand } from './participant-command.ts';
+import { rebuildCommand } from './rebuild-command.ts';
 import { reportCommand } from './report-command.ts';
+import { scanCommand } from './scan-command.ts';
 import { simulatorCommand } from './simulator-command.ts';
 import { statusCommand } from './status-command.ts';
 import { verifyCommand } from './verify-command.ts';
 import { vsyncCommand } from './vsync-command.ts';
 
 const commands = [
+  importCommand,
   ingestCommand,
   verifyCommand,
   statusCommand,
   reportCommand,
   entryCommand,
   auditCommand,
+  scanCommand,
+  rebuildCommand,
+  participantCommand,
   cidCommand,
   vsyncCommand,
   simulatorCommand,
