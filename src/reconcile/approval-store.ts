@@ -61,11 +61,12 @@ export async function lockUndecided(tx: Transaction, runId: string): Promise<App
   return rows[0] ?? null;
 }
 
-/** Undecided approvals, oldest first; at most `limit`. */
-export async function readUndecided(sql: Sql, limit: number): Promise<Approval[]> {
+/** Undecided approvals of a run, or (null) of all, oldest first. */
+export async function readUndecided(sql: Sql, runId: string | null): Promise<Approval[]> {
   const { rows } = await sql.query<Approval>(
-    `SELECT ${columns} FROM reconciliation_approvals WHERE decision IS NULL ORDER BY requested_at LIMIT $1`,
-    [limit],
+    `SELECT ${columns} FROM reconciliation_approvals
+     WHERE decision IS NULL AND ($1::uuid IS NULL OR reconciliation_id = $1) ORDER BY requested_at LIMIT 1000`,
+    [runId],
   );
   return rows;
 }

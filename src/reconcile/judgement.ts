@@ -163,7 +163,8 @@ function isIntact(stored: StoredEntry | null, cid: Cid): boolean {
   return cidToHex(cidOfState(stored, 'dict')) === cidToHex(cid);
 }
 
-function kindOf(stored: StoredEntry | null): DivergenceKind {
+/** What it is called when DICT has an entry that the base, holding this, has not. */
+export function kindOf(stored: StoredEntry | null): 'missing_local' | 'outdated_local' | 'unresolved' {
   const status = stored?.status ?? 'DELETED';
   switch (status) {
     case 'DELETED':

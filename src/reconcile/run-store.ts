@@ -273,6 +273,15 @@ export async function countByCidReads(sql: Sql, id: string, reads: number): Prom
   await sql.query('UPDATE dict_reconciliations SET by_cid_reads = by_cid_reads + $2 WHERE id = $1', [id, reads]);
 }
 
+/** Notes a repair that a person made of a run's divergence, perhaps after the run: a NOK from before it says nothing any more. */
+export async function noteRepair(tx: Transaction, divergenceId: number, seq: number, now: Date): Promise<void> {
+  await tx.query(
+    `UPDATE dict_reconciliations SET last_repair_seq = greatest(last_repair_seq, $2), updated_at = $3
+     WHERE id = (SELECT reconciliation_id FROM dict_divergences WHERE id = $1)`,
+    [divergenceId, seq, now],
+  );
+}
+
 /** Stops a run at its next step, or lets it go on. False where it has ended, or was so already. */
 export async function setPaused(sql: Sql, id: string, pausedAt: Date | null, now: Date): Promise<boolean> {
   const { rowCount } = await sql.query(
