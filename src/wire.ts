@@ -3,6 +3,8 @@
  * address present means the real service, absent the embedded default. The only place that hands configuration to stages.
  */
 
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import * as path from 'node:path';
 import { createDictClient } from './bridge/dict-client.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
@@ -17,6 +19,7 @@ import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './plat
 import { DatabaseUnavailable } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
+import type { SynchronisationRunDeps } from './runner/synchronisation-run.ts';
 import type { VerifySettings } from './verify/settings.ts';
 
 /** Everything that works on the base starts from this. */
@@ -122,6 +125,25 @@ function ratesOf(dict: Config['dict']): Readonly<Partial<Record<PolicyName, Buck
     CIDS_ENTRIES_READ: rates(dict.cidsEntriesRead),
     POLICIES_READ: rates(dict.policiesRead),
     POLICIES_LIST: rates(dict.policiesList),
+  };
+}
+
+/** Everything that a synchronisation works with; its working files stand in the data directory. */
+export function synchronisationDeps(base: Base, dict: DictApi, signal: AbortSignal): SynchronisationRunDeps {
+  const { config } = base;
+  const workDirectory = path.join(config.program.dataDir, 'work');
+  mkdirSync(workDirectory, { recursive: true, mode: 0o700 });
+  return {
+    ...base,
+    dict,
+    signal,
+    suspendOnWait: false,
+    wakePollMs: config.verification.longestPollMs,
+    settings: config.reconciliation,
+    verify: config.verification,
+    detailsKeys: config.report.detailsKeys,
+    workDirectory,
+    newId: randomUUID,
   };
 }
 

@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit-command.ts';
 import { cidCommand } from './cid-command.ts';
 import { configCommand } from './config-command.ts';
+import { demoCommand } from './demo-command.ts';
 import { entryCommand } from './entry-command.ts';
 import { importCommand } from './import-command.ts';
 import { ingestCommand } from './ingest-command.ts';
@@ -13,6 +14,7 @@ import { CommandFailed, type Io } from './io.ts';
 import { migrateCommand } from './migrate-command.ts';
 import { participantCommand } from './participant-command.ts';
 import { rebuildCommand } from './rebuild-command.ts';
+import { reconcileCommand } from './reconcile-command.ts';
 import { reportCommand } from './report-command.ts';
 import { scanCommand } from './scan-command.ts';
 import { simulatorCommand } from './simulator-command.ts';
@@ -21,9 +23,11 @@ import { verifyCommand } from './verify-command.ts';
 import { vsyncCommand } from './vsync-command.ts';
 
 const commands = [
+  demoCommand,
   importCommand,
   ingestCommand,
   verifyCommand,
+  reconcileCommand,
   statusCommand,
   reportCommand,
   entryCommand,

@@ -23,7 +23,8 @@ function recordingClock(): { clock: Clock; slept: number[] } {
 }
 
 function depsWith(clock: Clock, signal = going): RunnerDeps {
-  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const log = { ...silent, child: () => log };
   return { clock, log, signal, suspendOnWait: false, wakePollMs: 1_000 };
 }
 

@@ -52,12 +52,7 @@ export function inProcessContext<Steps extends object>(
   };
 }
 
-async function runStep<Output>(
-  deps: RunnerDeps,
-  name: string,
-  policy: StepPolicy,
-  step: () => Promise<Output>,
-): Promise<Output> {
+async function runStep<Output>(deps: RunnerDeps, name: string, policy: StepPolicy, step: () => Promise<Output>): Promise<Output> {
   let failedTries = 0;
   for (;;) {
     deps.signal.throwIfAborted();
