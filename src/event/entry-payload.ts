@@ -115,7 +115,10 @@ export function keyOf(payload: Payload, typeRequired: boolean): { readonly key: 
     const keyType = oneOf(typeField, KEY_TYPES);
     const format = KEY_FORMATS[keyType];
     if (format.pattern.test(key)) return { key, keyType };
-    throw new FieldProblem('invalid_field', `${field.label}: ${shown(key, true)} is not a ${keyType} key: ${format.description}`);
+    throw new FieldProblem(
+      'invalid_field',
+      `${field.label}: ${shown(key, true)} is not a key of type ${keyType}: ${format.description}`,
+    );
   }
   const keyType = keyTypeOf(key);
   if (keyType !== null) return { key, keyType };

@@ -57,11 +57,12 @@ async function settlePending(
   key: string,
   by: 'acknowledged' | 'superseded',
   now: Date,
+  cid: string | null = null,
 ): Promise<number> {
   const { rowCount } = await transaction.query(
     `UPDATE core_corrections SET settled_at = $3, settled_by = $4
-     WHERE participant = $1 AND key = $2 AND settled_at IS NULL`,
-    [participant, key, now, by],
+     WHERE participant = $1 AND key = $2 AND settled_at IS NULL AND ($5::text IS NULL OR cid = decode($5, 'hex'))`,
+    [participant, key, now, by, cid],
   );
   return rowCount;
 }
@@ -98,13 +99,16 @@ export async function settleByEcho(transaction: Transaction, states: readonly Co
   );
 }
 
-/** The core says that it has carried out what it was told for this key. Returns whether anything was pending. */
+/**
+ * The core says that it has carried out what it was told for this key; with a CID (lower-case hex), only if that was it. Returns
+ * whether anything was pending.
+ */
 export async function settleByAcknowledgement(
   transaction: Transaction,
-  { participant, key }: { readonly participant: string; readonly key: string },
+  { participant, key, cid }: { readonly participant: string; readonly key: string; readonly cid?: string | null },
   now: Date,
 ): Promise<boolean> {
-  return (await settlePending(transaction, participant, key, 'acknowledged', now)) > 0;
+  return (await settlePending(transaction, participant, key, 'acknowledged', now, cid)) > 0;
 }
 
 /** How many corrections wait for the core, and since when the oldest does, per participant and key type. */
