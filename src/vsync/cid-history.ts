@@ -95,7 +95,7 @@ export async function keysOfCids(sql: Sql, scope: Scope, cids: readonly Cid[]): 
   return new Map(rows.map((row) => [cidToHex(asCid(row.cid)), row.key]));
 }
 
-function packed(cids: readonly CidOfKey[]): Buffer {
+function packed(cids: readonly CidOfKey[]): Uint8Array {
   return packCids(cids.map(({ cid }) => cid));
 }
 
