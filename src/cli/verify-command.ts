@@ -1,16 +1,20 @@
 /** `dict-vsync verify`: asks DICT whether it holds what we hold, and explains a NOK. Nothing is repaired. */
 
 import { randomUUID } from 'node:crypto';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { unreachable } from '../platform/assert.ts';
-import { runVerification } from '../runner/verification-run.ts';
+import type { RunnerDeps } from '../runner/in-process-runner.ts';
+import { runMaintenanceWindow, runVerification } from '../runner/verification-run.ts';
+import { endExpiredWindows, WindowRefused } from '../verify/maintenance-window.ts';
 import type { VerificationOutcome } from '../verify/outcome.ts';
 import { VERIFY_DEFAULTS } from '../verify/settings.ts';
-import { VerificationRefused } from '../verify/steps.ts';
+import { VerificationRefused, type VerifyDeps } from '../verify/steps.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { type Base, openDict, verifySettingsOf, withBase } from '../wire.ts';
+import { scopesOfBase } from './base-scopes.ts';
 import { CommandFailed, type Io } from './io.ts';
-import { keyTypeOption, participantOption, type ScopeChoice, scopesOf } from './scope-option.ts';
+import { operatorOf } from './operator.ts';
+import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 import { table } from './table.ts';
 
 interface Verified {
@@ -23,6 +27,9 @@ interface Verified {
 
 const divergedExitCode = 1;
 const unprovenExitCode = 2;
+const minuteMs = 60_000;
+const windowMinutesDefault = 15;
+const windowMinutesMax = 240;
 
 /** Outcome, proof and reason as columns. */
 function wordsOf({ outcome, refusal }: Verified): readonly [string, string, string] {
@@ -49,23 +56,48 @@ function exitCodeOf(results: readonly Verified[]): number {
   return kinds.every((kind) => kind === 'in-sync') ? 0 : unprovenExitCode;
 }
 
-async function verifyScope(base: Base, dict: ReturnType<typeof openDict>, io: Io, scope: Scope): Promise<Verified> {
-  const runId = randomUUID();
+type Deps = RunnerDeps & VerifyDeps;
+
+function depsOf(base: Base, dict: ReturnType<typeof openDict>, io: Io): Deps {
   const settings = { ...VERIFY_DEFAULTS, ...verifySettingsOf(base.config) };
-  const deps = {
-    ...base,
-    dict,
-    settings,
-    newId: randomUUID,
-    signal: io.signal,
-    suspendOnWait: false,
-    wakePollMs: settings.longestPollMs,
-  };
+  const { signal } = io;
+  return { ...base, dict, settings, newId: randomUUID, signal, suspendOnWait: false, wakePollMs: settings.longestPollMs };
+}
+
+async function verifyScope(deps: Deps, scope: Scope): Promise<Verified> {
+  const runId = randomUUID();
   try {
     return { scope, runId, outcome: await runVerification(deps, { runId, ...scope, trigger: 'command' }), refusal: null };
   } catch (cause) {
     if (!(cause instanceof VerificationRefused)) throw cause;
     return { scope, runId, outcome: null, refusal: cause.message };
+  }
+}
+
+/** All scopes of one participant, while its core holds everything that changes keys. */
+async function verifyInWindow(
+  deps: Deps,
+  scopes: readonly Scope[],
+  window: { minutes: number; requestedBy: string },
+): Promise<Verified[]> {
+  const runs = scopes.map((scope) => ({ scope, runId: randomUUID() }));
+  const participant = scopes[0]?.participant ?? '';
+  const refused = (refusal: string): Verified[] => runs.map((run) => ({ ...run, outcome: null, refusal }));
+  try {
+    const result = await runMaintenanceWindow(deps, {
+      windowId: randomUUID(),
+      participant,
+      keyTypes: scopes.map(({ keyType }) => keyType),
+      runIds: runs.map(({ runId }) => runId),
+      lengthMs: window.minutes * minuteMs,
+      requestedBy: window.requestedBy,
+    });
+    if (result.kind === 'never-quiet')
+      return refused(`nothing was asked, the window ended before all was at rest: ${result.because}`);
+    return runs.map((run, index) => ({ ...run, outcome: result.outcomes[index]?.outcome ?? null, refusal: null }));
+  } catch (cause) {
+    if (cause instanceof VerificationRefused || cause instanceof WindowRefused) return refused(cause.message);
+    throw cause;
   }
 }
 
@@ -94,22 +126,50 @@ function print(io: Io, results: readonly Verified[], json: boolean): void {
   );
 }
 
+function windowOption(): Option {
+  return new Option(
+    '--maintenance-window [minutes]',
+    `have the core hold what changes keys, verify at rest, let it go on (1 to ${windowMinutesMax} minutes)`,
+  )
+    .preset(String(windowMinutesDefault))
+    .argParser((text) => {
+      const minutes = Number(text);
+      if (/^[0-9]+$/.test(text) && minutes >= 1 && minutes <= windowMinutesMax) return minutes;
+      throw new InvalidArgumentError(`It must be a whole number of minutes from 1 to ${windowMinutesMax}.`);
+    });
+}
+
+interface VerifyOptions extends ScopeChoice {
+  readonly json?: true;
+  readonly maintenanceWindow?: number;
+}
+
+async function verifyAll(deps: Deps, scopes: readonly Scope[], options: VerifyOptions, requestedBy: string): Promise<Verified[]> {
+  const minutes = options.maintenanceWindow;
+  if (minutes === undefined) return Promise.all(scopes.map((scope) => verifyScope(deps, scope)));
+  const byParticipant = [...Map.groupBy(scopes, ({ participant }) => participant).values()];
+  return (await Promise.all(byParticipant.map((each) => verifyInWindow(deps, each, { minutes, requestedBy })))).flat();
+}
+
 /** `verify`: exit status 0 when all is in sync, 1 when something diverged, 2 when something could not be proven. */
 export function verifyCommand(io: Io): Command {
   return new Command('verify')
     .description('Ask DICT whether it holds what we hold; exit status 0: in sync, 1: diverged, 2: not proven')
     .addOption(participantOption())
     .addOption(keyTypeOption())
+    .addOption(windowOption())
     .option('--json', 'print as JSON')
     .allowExcessArguments(false)
-    .action((options: ScopeChoice & { readonly json?: true }) =>
+    .action((options: VerifyOptions) =>
       withBase(io, async (base) => {
-        const scopes = await scopesOf(base.database, options, base.config.program);
-        if (scopes.length === 0)
+        const scopes = await scopesOfBase(base, options);
+        if (scopes.length === 0) {
           throw new CommandFailed('verify: the base knows no participant; "dict-vsync import FILE" loads one', unprovenExitCode);
+        }
+        await endExpiredWindows(base);
         const dict = openDict(base);
         try {
-          const results = await Promise.all(scopes.map((scope) => verifyScope(base, dict, io, scope)));
+          const results = await verifyAll(depsOf(base, dict, io), scopes, options, operatorOf(base.config).name);
           print(io, results, options.json === true);
           const exitCode = exitCodeOf(results);
           if (exitCode === 0) return;

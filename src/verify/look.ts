@@ -17,6 +17,7 @@ import { EVENTS_PER_PAGE } from './event-log.ts';
 import { type LogReading, readEventLog } from './event-log-reading.ts';
 import { candidatesOf, corrected, type Evidence, type Explanation, explain, isZero, sinceOf } from './explanation.ts';
 import type { VerifySettings } from './settings.ts';
+import { lastEventCommit } from './window-store.ts';
 import { subsetWithXor } from './xor-subset.ts';
 
 export interface LookDeps {
@@ -101,14 +102,8 @@ function noLook(reason: string): NoLook {
 async function isQuiet({ database, settings }: LookDeps, scope: Scope, log: LogReading): Promise<boolean> {
   const sinceMs = log.lastResponse.getTime() - settings.inFlightGraceMs;
   if (log.from.getTime() > sinceMs || log.window.events.some((event) => event.timestamp.getTime() > sinceMs)) return false;
-  const { rows } = await database.query<{ committed_at: Date }>(
-    `SELECT committed_at FROM dict_vsync_changes
-     WHERE participant = $1 AND key_type = $2 AND source = 'event'
-     ORDER BY seq DESC LIMIT 1`,
-    [scope.participant, scope.keyType],
-  );
-  const lastMs = rows[0]?.committed_at.getTime();
-  return lastMs === undefined || lastMs + log.aheadMs < sinceMs;
+  const last = await lastEventCommit(database, scope);
+  return last === null || last.getTime() + log.aheadMs < sinceMs;
 }
 
 function lastChanges(changes: readonly JournalledChange[], aheadMs: number): Map<string, number> {
