@@ -3,8 +3,8 @@
  * address present means the real service, absent the embedded default. The only place that hands configuration to stages.
  */
 
-import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { createDictClient } from './bridge/dict-client.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
@@ -19,6 +19,7 @@ import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './plat
 import { DatabaseUnavailable } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
+import { type DetailsKeys, parseDetailsKeys } from './report/details-cipher.ts';
 import type { SynchronisationRunDeps } from './runner/synchronisation-run.ts';
 import type { VerifySettings } from './verify/settings.ts';
 
@@ -128,6 +129,32 @@ function ratesOf(dict: Config['dict']): Readonly<Partial<Record<PolicyName, Buck
   };
 }
 
+/**
+ * The keys that the details of reports are encrypted with: the configured ones. With the embedded database, one is made on first
+ * use and kept beside it, since whoever can read that directory can read the database too; with a server of one's own, a key
+ * on this machine would be lost or forgotten, so that details are only kept once keys are configured.
+ */
+export function detailsKeysOf({ program, database, report }: Config): DetailsKeys | null {
+  if (report.detailsKeys !== null || database.url !== null) return report.detailsKeys;
+  const file = path.join(program.dataDir, 'report-keys');
+  if (!existsSync(file)) placeOnce(file, `1:${randomBytes(32).toString('base64')}\n`);
+  return parseDetailsKeys(readFileSync(file, 'utf8').trim());
+}
+
+/** Writes a secret file whole or not at all; where another process was faster, its file stays. */
+function placeOnce(file: string, content: string): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const own = `${file}.${randomUUID()}`;
+  writeFileSync(own, content, { mode: 0o600 });
+  try {
+    linkSync(own, file);
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw cause;
+  } finally {
+    rmSync(own);
+  }
+}
+
 /** Everything that a synchronisation works with; its working files stand in the data directory. */
 export function synchronisationDeps(base: Base, dict: DictApi, signal: AbortSignal): SynchronisationRunDeps {
   const { config } = base;
@@ -141,7 +168,7 @@ export function synchronisationDeps(base: Base, dict: DictApi, signal: AbortSign
     wakePollMs: config.verification.longestPollMs,
     settings: config.reconciliation,
     verify: config.verification,
-    detailsKeys: config.report.detailsKeys,
+    detailsKeys: detailsKeysOf(config),
     workDirectory,
     newId: randomUUID,
   };

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type DetailsKeys, DetailsUnreadable, openDetails } from '../report/details-cipher.ts';
 import { summariseReports } from '../report/report-summary.ts';
 import { dropReportsBefore, findReport, listReports, type SyncReport } from '../report/sync-report.ts';
-import { withBase } from '../wire.ts';
+import { detailsKeysOf, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 import { ageText, type Column, csv, table } from './table.ts';
@@ -149,7 +149,7 @@ function showCommand(io: Io): Command {
           throw new CommandFailed(`report show: "${id}" is not a run’s id (a UUID; "report list" shows them)`, 2);
         const report = await findReport(database, id);
         if (report === null) throw new CommandFailed(`report show: there is no run ${id}; "report list" shows those there are`);
-        const shown = asJson(report, detailsOf(config.report.detailsKeys, report));
+        const shown = asJson(report, detailsOf(detailsKeysOf(config), report));
         if (options.json === true) io.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
         else if (options.csv === true) io.stdout.write(csv(columns, [report]));
         else io.stdout.write(lines(shown));

@@ -205,7 +205,7 @@ const optionTable = {
   report: {
     detailsKeys: unset(
       detailsKeys,
-      'Keys that the details of reports are encrypted with; the highest version encrypts. Not set: reports keep no details.',
+      'Keys that the details of reports are encrypted with; the highest version encrypts. Not set: with the embedded database a key is made and kept under DATA_DIR; with DATABASE_URL, reports keep no details.',
       { secret: true },
     ),
   },
