@@ -5,6 +5,7 @@
  */
 
 import { spawn } from 'node:child_process';
+import { delimiter, dirname, resolve as resolvePath } from 'node:path';
 
 interface Part {
   readonly name: string;
@@ -53,12 +54,19 @@ interface Result {
   readonly output: string;
 }
 
-/** Runs a part with its output shown as it comes. npm has put node_modules/.bin into PATH. */
+/** This Node and the tools of node_modules/.bin before all others, however the check was started. */
+const path = [dirname(process.execPath), resolvePath('node_modules/.bin'), process.env['PATH'] ?? ''].join(delimiter);
+
+/** Runs a part with its output shown as it comes. */
 function runPart(part: Part): Promise<Result> {
   console.log(`\n== ${part.name}: ${part.what}`);
   const startMs = Date.now();
   const [program, ...args] = part.command;
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], shell: process.platform === 'win32' });
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    shell: process.platform === 'win32',
+    env: { ...process.env, PATH: path },
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

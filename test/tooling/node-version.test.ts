@@ -33,7 +33,7 @@ function clone(test: TestContext, pinned: string | null) {
   const project = plantedProject(test, { 'src/main.ts': program, 'package.json': '{ "type": "module" }' }, []);
   // The link to the repository's packages, the pinned Node among them.
   rmSync(join(project.folder, 'node_modules'));
-  cpSync(join(repository, 'bin'), join(project.folder, 'bin'), { recursive: true });
+  for (const path of ['bin', 'scripts/run.js']) cpSync(join(repository, path), join(project.folder, path), { recursive: true });
   const packages = join(project.folder, 'node_modules');
   if (pinned !== null) {
     mkdirSync(join(packages, nodePackage, 'bin'), { recursive: true });
@@ -47,16 +47,22 @@ describe('the Node it runs on', () => {
   it('is checked by every npm script', () => {
     const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
     for (const [name, command] of Object.entries(scripts)) {
-      assert.match(String(command), /^node scripts\/check-node\.js && /, `npm run ${name} does not check its Node`);
+      assert.match(String(command), /^node scripts\/run\.js /, `npm run ${name} does not check its Node`);
     }
   });
 
-  it('is refused by npm scripts when too old, with what to do', (test) => {
-    const project = plantedProject(test, {});
-    const { status, stderr } = project.run('node', [...asNode20, join(repository, 'scripts/check-node.js')]);
+  it('is refused by npm scripts when too old and no newer one is installed, with what to do', (test) => {
+    const project = clone(test, null);
+    const { status, stderr } = project.run('node', [...asNode20, 'scripts/run.js', 'src/main.ts', '0']);
     assert.equal(status, 1);
     assert.match(stderr, /needs Node 24 or newer; this is Node 20\.20\.2/);
     assert.match(stderr, /npm ci/);
+  });
+
+  it('gives way to the pinned one in npm scripts, also without the link .bin/node that npm 10 loses', (test) => {
+    const { status, stdout } = clone(test, '24.21.0').run('node', [...asNode20, 'scripts/run.js', 'src/main.ts', '4', 'x']);
+    assert.deepEqual(JSON.parse(stdout), { arguments: ['4', 'x'], node: process.versions.node });
+    assert.equal(status, 4);
   });
 
   it('is used by the command when new enough', (test) => {
