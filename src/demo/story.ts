@@ -9,6 +9,7 @@ import { compareSides } from './final-comparison.ts';
 import { loadBase } from './loading.ts';
 import { type Planted, plant } from './planting.ts';
 import { type Population, populate } from './population.ts';
+import { reconcileAll } from './reconciliation-round.ts';
 import { DEMO, type DemoOptions, OURS } from './settings.ts';
 import type { StageOutput } from './stage-output.ts';
 import { type Traffic, traffic } from './traffic.ts';
@@ -51,6 +52,8 @@ async function tell(world: DemoWorld, background: Background, options: DemoOptio
   await verifyUnderTraffic(story);
   const planted = await goWrong(story);
   await verifyAgain(story);
+  await reconcile(story);
+  await scan(story);
   await endTraffic(story);
   void planted;
   return compare(story);
@@ -114,6 +117,16 @@ async function goWrong({ world, output, options, population, feed }: Story): Pro
 async function verifyAgain({ world, output, background }: Story): Promise<void> {
   output.stage('Verification of all key types: NOK, and where');
   showVerified(output, await verifyAll(world, output, background.signal));
+}
+
+async function reconcile({ world, output, background }: Story): Promise<void> {
+  output.stage('Reconciliation: the cheapest proof first, each repair proved by DICT');
+  for (const one of await reconcileAll(world, output, background.signal, null)) output.line(JSON.stringify(one));
+}
+
+async function scan({ world, output, background }: Story): Promise<void> {
+  output.stage('What no verification can see: every row recomputed');
+  for (const one of await reconcileAll(world, output, background.signal, 'scan')) output.line(JSON.stringify(one));
 }
 
 async function endTraffic(story: Story): Promise<void> {
