@@ -7,7 +7,6 @@ import type { RunnerDeps } from '../runner/in-process-runner.ts';
 import { runMaintenanceWindow, runVerification } from '../runner/verification-run.ts';
 import { endExpiredWindows, WindowRefused } from '../verify/maintenance-window.ts';
 import type { VerificationOutcome } from '../verify/outcome.ts';
-import { VERIFY_DEFAULTS } from '../verify/settings.ts';
 import { VerificationRefused, type VerifyDeps } from '../verify/steps.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { type Base, openDict, verifySettingsOf, withBase } from '../wire.ts';
@@ -59,7 +58,7 @@ function exitCodeOf(results: readonly Verified[]): number {
 type Deps = RunnerDeps & VerifyDeps;
 
 function depsOf(base: Base, dict: ReturnType<typeof openDict>, io: Io): Deps {
-  const settings = { ...VERIFY_DEFAULTS, ...verifySettingsOf(base.config) };
+  const settings = verifySettingsOf(base.config);
   const { signal } = io;
   return { ...base, dict, settings, newId: randomUUID, signal, suspendOnWait: false, wakePollMs: settings.longestPollMs };
 }
