@@ -9,6 +9,7 @@ import * as path from 'node:path';
 import { Argument, Command } from 'commander';
 import type { EventSource, IngestedStream } from '../ingest/ingest-stream.ts';
 import { ingestStream } from '../ingest/ingest-stream.ts';
+import { tidyInbox } from '../verify/housekeeping.ts';
 import { withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 
@@ -58,7 +59,9 @@ async function ingest(io: Io, file: string, strict: boolean): Promise<void> {
   const source = await openSource(io, file);
   await withBase(io, async ({ config, database, clock }) => {
     const settings = { ...config.ingest, lineBytesMax };
-    report(io, await ingestStream({ database, clock }, source, settings, io.signal), strict);
+    const result = await ingestStream({ database, clock }, source, settings, io.signal);
+    await tidyInbox({ database, clock }, config.ingest.inboxKeptMs);
+    report(io, result, strict);
   });
 }
 

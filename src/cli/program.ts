@@ -21,6 +21,7 @@ import { simulatorCommand } from './simulator-command.ts';
 import { statusCommand } from './status-command.ts';
 import { verifyCommand } from './verify-command.ts';
 import { vsyncCommand } from './vsync-command.ts';
+import { workerCommand } from './worker-command.ts';
 
 const commands = [
   demoCommand,
@@ -28,6 +29,7 @@ const commands = [
   ingestCommand,
   verifyCommand,
   reconcileCommand,
+  workerCommand,
   statusCommand,
   reportCommand,
   entryCommand,

@@ -53,5 +53,7 @@ async function reconcileAndEnd(
 }
 
 async function end(context: FlowContext<AllSteps>, input: SynchronisationEnd): Promise<Synchronised> {
-  return { kind: 'ended', ...(await context.steps.endSynchronisation(input)) };
+  const result = await context.steps.endSynchronisation(input);
+  await context.steps.tidyUp(input);
+  return { kind: 'ended', ...result };
 }

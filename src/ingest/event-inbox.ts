@@ -38,3 +38,13 @@ export async function takeEvents(tx: Transaction, events: readonly TakenEvent[],
     ],
   );
 }
+
+/** Deletes at most `rowsMax` events that were taken in before that time. Answers how many. */
+export async function pruneInbox(sql: Sql, before: Date, rowsMax: number): Promise<number> {
+  const { rowCount } = await sql.query(
+    `DELETE FROM event_inbox WHERE event_id IN (
+       SELECT event_id FROM event_inbox WHERE received_at < $1 ORDER BY received_at LIMIT $2)`,
+    [before, rowsMax],
+  );
+  return rowCount;
+}

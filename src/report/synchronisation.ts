@@ -11,6 +11,7 @@ import type { Transaction } from '../platform/postgres/database.ts';
 import { type Opening, openReconciliation } from '../reconcile/opening.ts';
 import type { EndState, ReconcileDeps, Rung } from '../reconcile/reconciliation.ts';
 import { readOpenRun, readRun } from '../reconcile/run-store.ts';
+import { tidyJournal } from '../verify/housekeeping.ts';
 import type { VerificationOutcome } from '../verify/outcome.ts';
 import type { Scope } from '../vsync/scope.ts';
 import { type DetailsKeys, sealDetails } from './details-cipher.ts';
@@ -56,6 +57,8 @@ export interface SynchronisationSteps {
   beginSynchronisation(input: SynchronisationInput): Promise<Beginning>;
   openReconciliation(input: SynchronisationInput & { readonly outcome: VerificationOutcome }): Promise<Opening>;
   endSynchronisation(input: SynchronisationEnd): Promise<SynchronisationResult>;
+  /** Keeps the scope's journal from growing, once the report is closed. */
+  tidyUp(input: SynchronisationInput): Promise<void>;
 }
 
 export interface SynchronisationDeps extends ReconcileDeps {
@@ -68,6 +71,7 @@ export function createSynchronisationSteps(deps: SynchronisationDeps): Synchroni
     beginSynchronisation: (input) => begin(deps, input),
     openReconciliation: (input) => openAfter(deps, input),
     endSynchronisation: (input) => end(deps, input),
+    tidyUp: (input) => tidyJournal(deps, scopeOf(input)),
   };
 }
 

@@ -20,6 +20,7 @@ const kinds: { readonly [Name in keyof AllSteps]: StepKind } = {
   beginSynchronisation: 'database',
   openReconciliation: 'database',
   endSynchronisation: 'databaseBulk',
+  tidyUp: 'databaseBulk',
   claimReconciliation: 'database',
   failReconciliation: 'database',
   beginReconciliation: 'databaseBulk',

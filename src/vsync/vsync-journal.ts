@@ -96,6 +96,18 @@ export async function seqAtTime(sql: Sql, scope: Scope, time: Date): Promise<num
   return rows[0]?.seq ?? 0;
 }
 
+/** Bytes of the journal that no snapshot of the buckets contains yet; with no snapshot, of the whole journal. */
+export async function unfoldedBytes(sql: Sql, scope: Scope): Promise<number> {
+  const { rows } = await sql.query<{ bytes: number }>(
+    `SELECT coalesce(sum(octet_length(changes)), 0)::bigint AS bytes
+     FROM dict_vsync_changes
+     WHERE participant = $1 AND key_type = $2 AND seq > coalesce(
+       (SELECT seq FROM dict_vsync_buckets WHERE participant = $1 AND key_type = $2), 0)`,
+    [scope.participant, scope.keyType],
+  );
+  return rows[0]?.bytes ?? 0;
+}
+
 /**
  * Deletes at most `rowsMax` of the oldest journal rows that nothing needs: older than the folded buckets and than `anchorSeq`,
  * the lowest seq that someone may still ask changes from. The row of that seq itself stays, so that its time can be found.

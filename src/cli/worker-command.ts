@@ -1,0 +1,29 @@
+/** `dict-vsync worker`: verification and reconciliation on the schedule, until the process is told to stop. */
+
+import { Command } from 'commander';
+import { systemActor } from '../ledger/audit.ts';
+import { runWorker } from '../runner/worker.ts';
+import { openDict, synchronisationDeps, withBase } from '../wire.ts';
+import type { Io } from './io.ts';
+import { scopesOf } from './scope-option.ts';
+
+export function workerCommand(io: Io): Command {
+  return new Command('worker')
+    .description('Verify and reconcile on the schedule (daily and in between), until interrupted')
+    .allowExcessArguments(false)
+    .action(() =>
+      withBase(io, async (base) => {
+        const dict = openDict(base);
+        try {
+          await runWorker({
+            ...synchronisationDeps(base, dict, io.signal),
+            schedule: base.config.verification,
+            scopes: () => scopesOf(base.database, {}, base.config.program),
+            requestedBy: systemActor,
+          });
+        } finally {
+          await dict.close();
+        }
+      }),
+    );
+}
