@@ -8,6 +8,8 @@ import { Command, Option } from 'commander';
 import { setPaused } from '../reconcile/run-store.ts';
 import { FlowSuspended } from '../runner/in-process-runner.ts';
 import { runSynchronisation } from '../runner/synchronisation-run.ts';
+import { runInsideWindow } from '../runner/verification-run.ts';
+import { endExpiredWindows, WindowRefused } from '../verify/maintenance-window.ts';
 import type { Scope } from '../vsync/scope.ts';
 import { type Base, openDict, synchronisationDeps, withBase } from '../wire.ts';
 import { scopesOfBase } from './base-scopes.ts';
@@ -15,12 +17,15 @@ import { CommandFailed, type Io } from './io.ts';
 import { operatorOf } from './operator.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 import { table } from './table.ts';
+import { windowOption } from './window-option.ts';
 
 interface ReconcileOptions extends ScopeChoice {
   readonly fromRung?: 'file' | 'scan';
   readonly pause?: string;
   readonly resume?: string;
   readonly wait?: true;
+  /** Length of the window in milliseconds. */
+  readonly maintenanceWindow?: number;
   readonly json?: true;
 }
 
@@ -144,6 +149,39 @@ function failureOf(results: readonly Reconciled[]): CommandFailed | null {
   return new CommandFailed(`reconcile: ${waiting.length} of ${results.length} wait for a decision; ${advice}`, waitingExitCode);
 }
 
+/** All scopes at once; in a maintenance window where one is wanted, one window for each participant. */
+async function reconcileAll(
+  base: Base,
+  scopes: readonly Scope[],
+  { maintenanceWindow }: ReconcileOptions,
+  deps: ReturnType<typeof synchronisationDeps>,
+  reconcileOne: (scope: Scope) => Promise<Reconciled>,
+): Promise<Reconciled[]> {
+  if (maintenanceWindow === undefined) return Promise.all(scopes.map(reconcileOne));
+  await endExpiredWindows(base);
+  const byParticipant = [...Map.groupBy(scopes, ({ participant }) => participant)];
+  const inWindow = async ([participant, each]: (typeof byParticipant)[number]): Promise<Reconciled[]> => {
+    const window = {
+      windowId: randomUUID(),
+      participant,
+      keyTypes: each.map(({ keyType }) => keyType),
+      lengthMs: maintenanceWindow,
+    };
+    const verifyDeps = { ...deps, settings: deps.verify };
+    const failed = (outcome: string): Reconciled[] =>
+      each.map((scope) => ({ scope, reportId: null, runId: null, status: 'FAILED', outcome }));
+    try {
+      const requestedBy = operatorOf(base.config).name;
+      const done = await runInsideWindow(verifyDeps, { ...window, requestedBy }, () => Promise.all(each.map(reconcileOne)));
+      return 'kind' in done ? failed(`not begun, the window ended before all was at rest: ${done.because}`) : done;
+    } catch (cause) {
+      if (cause instanceof WindowRefused) return failed(cause.message);
+      throw cause;
+    }
+  };
+  return (await Promise.all(byParticipant.map(inWindow))).flat();
+}
+
 async function reconcile(io: Io, base: Base, options: ReconcileOptions): Promise<void> {
   if (options.pause !== undefined) return pauseRun(base, io, runIdOf(options.pause));
   const scopes =
@@ -153,7 +191,7 @@ async function reconcile(io: Io, base: Base, options: ReconcileOptions): Promise
   const dict = openDict(base);
   try {
     const deps = synchronisationDeps(base, dict, io.signal);
-    const results = await Promise.all(scopes.map((scope) => reconcileScope(base, io, scope, options, deps)));
+    const results = await reconcileAll(base, scopes, options, deps, (scope) => reconcileScope(base, io, scope, options, deps));
     print(io, results, options.json === true);
     const failure = failureOf(results);
     if (failure !== null) throw failure;
@@ -177,6 +215,7 @@ export function reconcileCommand(io: Io): Command {
     )
     .addOption(new Option('--pause <run>', 'stop a run before its next step').conflicts(['resume', 'fromRung']))
     .addOption(new Option('--resume <run>', 'go on with a run that was paused, or whose process ended').conflicts('fromRung'))
+    .addOption(windowOption())
     .option('--wait', 'wait for an approval instead of ending with status 3')
     .option('--json', 'print as JSON')
     .allowExcessArguments(false)

@@ -1,6 +1,9 @@
 /** Specifies what a person sees of `verify`: its table, its exit status, and what it says to wrong arguments. */
 
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runLine } from '../../test/support/command-run.ts';
 import { testDatabase } from '../../test/support/database.ts';
@@ -18,6 +21,8 @@ const timeScale = 200;
 async function world(t: TestContext) {
   const database = await testDatabase(t);
   const clock = scaledClock(timeScale);
+  const directory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-'));
+  t.after(() => rm(directory, { recursive: true }));
   const simulator = await startSimulator({ clock, policies: null });
   t.after(() => simulator.close());
   const env = {
@@ -25,6 +30,7 @@ async function world(t: TestContext) {
     DICT_URL: simulator.apiUrl,
     DICT_VSYNC_PROGRAM_TIME_SCALE: String(timeScale),
     DICT_VSYNC_LOG_LEVEL: 'error',
+    DATA_DIR: directory,
   };
   const samples = [...sampleEntries({ seed: 1, ...scope, count: 11 })];
   const given: SampleEntry[] = samples.slice(0, 10);
@@ -46,7 +52,13 @@ async function world(t: TestContext) {
   });
   const [unknown] = samples.slice(10);
   assert.ok(unknown);
-  return { database, clock, state: simulator.state, unknown, run: (...argv: string[]) => runLine(['verify', ...argv], { env }) };
+  return {
+    database,
+    state: simulator.state,
+    unknown,
+    run: (...argv: string[]) => runLine(['verify', ...argv], { env }),
+    reconcile: (...argv: string[]) => runLine(['reconcile', ...argv], { env }),
+  };
 }
 
 describe('verify', () => {
@@ -92,6 +104,17 @@ describe('verify', () => {
       rows.map(({ type }) => type.replace('br.dict.vsync.', '')),
       ['OperationsHoldRequested', 'SyncVerificationConcluded', 'OperationsResumeRequested'],
     );
+  });
+
+  it('has its counterpart in a reconciliation inside a maintenance window', async (t) => {
+    const { reconcile, database, state, unknown } = await world(t);
+    state.insert(unknown);
+    const { stdout, stderr, exitCode } = await reconcile('--key-type', 'EVP', '--maintenance-window', '60');
+    assert.equal(exitCode, 0, stdout + stderr);
+    const { rows } = await database.query<{ type: string }>(`SELECT type FROM event_outbox ORDER BY position`);
+    assert.match(rows[0]?.type ?? '', /OperationsHoldRequested$/);
+    assert.match(rows.at(-1)?.type ?? '', /OperationsResumeRequested$/);
+    assert.equal((await database.query(`SELECT FROM dict_entries WHERE status = 'ACTIVE'`)).rowCount, 1);
   });
 
   for (const [argv, complaint] of [

@@ -1,7 +1,7 @@
 /** `dict-vsync verify`: asks DICT whether it holds what we hold, and explains a NOK. Nothing is repaired. */
 
 import { randomUUID } from 'node:crypto';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command } from 'commander';
 import { unreachable } from '../platform/assert.ts';
 import type { RunnerDeps } from '../runner/in-process-runner.ts';
 import { runMaintenanceWindow, runVerification } from '../runner/verification-run.ts';
@@ -15,6 +15,7 @@ import { CommandFailed, type Io } from './io.ts';
 import { operatorOf } from './operator.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 import { table } from './table.ts';
+import { windowOption } from './window-option.ts';
 
 interface Verified {
   readonly scope: Scope;
@@ -26,9 +27,6 @@ interface Verified {
 
 const divergedExitCode = 1;
 const unprovenExitCode = 2;
-const minuteMs = 60_000;
-const windowMinutesDefault = 15;
-const windowMinutesMax = 240;
 
 /** Outcome, proof and reason as columns. */
 function wordsOf({ outcome, refusal }: Verified): readonly [string, string, string] {
@@ -77,7 +75,7 @@ async function verifyScope(deps: Deps, scope: Scope): Promise<Verified> {
 async function verifyInWindow(
   deps: Deps,
   scopes: readonly Scope[],
-  window: { minutes: number; requestedBy: string },
+  window: { lengthMs: number; requestedBy: string },
 ): Promise<Verified[]> {
   const runs = scopes.map((scope) => ({ scope, runId: randomUUID() }));
   const participant = scopes[0]?.participant ?? '';
@@ -88,8 +86,7 @@ async function verifyInWindow(
       participant,
       keyTypes: scopes.map(({ keyType }) => keyType),
       runIds: runs.map(({ runId }) => runId),
-      lengthMs: window.minutes * minuteMs,
-      requestedBy: window.requestedBy,
+      ...window,
     });
     if (result.kind === 'never-quiet')
       return refused(`nothing was asked, the window ended before all was at rest: ${result.because}`);
@@ -125,29 +122,16 @@ function print(io: Io, results: readonly Verified[], json: boolean): void {
   );
 }
 
-function windowOption(): Option {
-  return new Option(
-    '--maintenance-window [minutes]',
-    `have the core hold what changes keys, verify at rest, let it go on (1 to ${windowMinutesMax} minutes)`,
-  )
-    .preset(String(windowMinutesDefault))
-    .argParser((text) => {
-      const minutes = Number(text);
-      if (/^[0-9]+$/.test(text) && minutes >= 1 && minutes <= windowMinutesMax) return minutes;
-      throw new InvalidArgumentError(`It must be a whole number of minutes from 1 to ${windowMinutesMax}.`);
-    });
-}
-
 interface VerifyOptions extends ScopeChoice {
   readonly json?: true;
   readonly maintenanceWindow?: number;
 }
 
 async function verifyAll(deps: Deps, scopes: readonly Scope[], options: VerifyOptions, requestedBy: string): Promise<Verified[]> {
-  const minutes = options.maintenanceWindow;
-  if (minutes === undefined) return Promise.all(scopes.map((scope) => verifyScope(deps, scope)));
+  const lengthMs = options.maintenanceWindow;
+  if (lengthMs === undefined) return Promise.all(scopes.map((scope) => verifyScope(deps, scope)));
   const byParticipant = [...Map.groupBy(scopes, ({ participant }) => participant).values()];
-  return (await Promise.all(byParticipant.map((each) => verifyInWindow(deps, each, { minutes, requestedBy })))).flat();
+  return (await Promise.all(byParticipant.map((each) => verifyInWindow(deps, each, { lengthMs, requestedBy })))).flat();
 }
 
 /** `verify`: exit status 0 when all is in sync, 1 when something diverged, 2 when something could not be proven. */

@@ -42,7 +42,8 @@ export function maintenanceWindow(
   });
 }
 
-async function insideWindow<Result>(
+/** Does something inside a window; it is not begun where the window's time was over before everything had come to rest. */
+export async function insideWindow<Result>(
   context: FlowContext<WindowSteps>,
   input: WindowInput,
   work: () => Promise<Result>,
