@@ -5,10 +5,12 @@
  */
 
 import type { CidAlgorithm } from '../cid/cid.ts';
+import { cidToHex } from '../cid/cid.ts';
 import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
-import type { ChangeSource, LockedVSync, Scope } from '../vsync/vsync-store.ts';
+import { keysOfCids } from '../vsync/cid-history.ts';
+import type { ChangeSource, CidTransition, LockedVSync, Scope } from '../vsync/vsync-store.ts';
 import { commitTransitions, lockVSyncs } from '../vsync/vsync-store.ts';
 import type { FoldedKey } from './batch-fold.ts';
 import { lockEntries, writeEntries } from './entry-store.ts';
@@ -71,10 +73,18 @@ export async function commitKeys(
     const mine = keys.filter((key) => key.participant === participant && key.keyType === keyType);
     const entries = mine.flatMap(({ next }) => (next === null ? [] : [{ ...next, seq: vsync.nextSeq, updatedAt: now }]));
     const transitions = mine.flatMap((key) => key.transitions);
-    if (entries.length === 0 && transitions.length === 0) continue;
+    if (entries.length === 0 && (await areKnown(tx, vsync.scope, transitions))) continue;
     await writeEntries(tx, entries);
     await commitTransitions(tx, vsync, transitions, { source, algorithm: locks.algorithmOf(participant), now });
   }
+}
+
+/** Whether the base has all these CIDs already: history that is told again is no reason for a commit. */
+async function areKnown(tx: Transaction, scope: Scope, transitions: readonly CidTransition[]): Promise<boolean> {
+  if (transitions.some(({ change }) => change !== 'history')) return false;
+  const cids = new Map(transitions.map(({ cid }) => [cidToHex(cid), cid]));
+  const known = await keysOfCids(tx, scope, [...cids.values()]);
+  return known.size === cids.size;
 }
 
 /** Unique violation, serialization failure, deadlock: another consumer was faster; the same batch can succeed now. */
