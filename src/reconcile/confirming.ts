@@ -74,10 +74,10 @@ async function again(deps: ReconcileDeps, input: StepInput, run: OpenRun, reason
   }
   if (run.rung === 'log' && !reason.startsWith('unavailable')) return toRung(deps, input, run, 'file');
   const { byState } = await tallyRun(deps.database, run.id);
+  const left = (byState.open ?? 0) + (byState.review ?? 0);
   const repaired = byState.applied ?? 0;
-  const ending = `not confirmed (${reason})`;
-  if (repaired === 0) return finish(deps, input, { state: 'failed', reason: ending });
-  return finish(deps, input, { state: 'partial', reason: `${repaired} repairs are ${ending}` });
+  const ending = `not confirmed (${reason}); ${repaired} repaired, ${left} left`;
+  return finish(deps, input, { state: repaired + left > 0 ? 'partial' : 'failed', reason: ending });
 }
 
 async function diverged(deps: ReconcileDeps, input: StepInput, run: OpenRun, confirmRunId: string): Promise<Next> {

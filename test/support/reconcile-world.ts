@@ -243,7 +243,7 @@ async function ingest(database: Database, clock: ReturnType<typeof steppedClock>
 }
 
 /** The sample with another account number. */
-export function altered(sample: SampleEntry, accountNumber: string): SampleEntry {
+export function changed(sample: SampleEntry, accountNumber: string): SampleEntry {
   const entry: Entry = { ...sample.entry, account: { ...sample.entry.account, accountNumber } };
   return { ...sample, entry };
 }
