@@ -3,6 +3,7 @@
  */
 
 import { Command, CommanderError } from 'commander';
+import { approveCommand, rejectCommand } from './approve-command.ts';
 import { auditCommand } from './audit-command.ts';
 import { cidCommand } from './cid-command.ts';
 import { configCommand } from './config-command.ts';
@@ -16,6 +17,7 @@ import { participantCommand } from './participant-command.ts';
 import { rebuildCommand } from './rebuild-command.ts';
 import { reconcileCommand } from './reconcile-command.ts';
 import { reportCommand } from './report-command.ts';
+import { reviewCommand } from './review-command.ts';
 import { scanCommand } from './scan-command.ts';
 import { simulatorCommand } from './simulator-command.ts';
 import { statusCommand } from './status-command.ts';
@@ -30,6 +32,9 @@ const commands = [
   verifyCommand,
   reconcileCommand,
   workerCommand,
+  approveCommand,
+  rejectCommand,
+  reviewCommand,
   statusCommand,
   reportCommand,
   entryCommand,
