@@ -5,7 +5,7 @@ import { DictError } from '../dict/errors.ts';
 import { vsyncToHex } from '../vsync/vsync.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
 import { conclude } from './conclusion.ts';
-import { settleAllBut } from './difference-store.ts';
+import { forgetWatched } from './difference-store.ts';
 import { moveCursor } from './event-cursor.ts';
 import { ingestBehind } from './ingest-lag.ts';
 import type { NextStep, VerificationOutcome } from './outcome.ts';
@@ -78,6 +78,6 @@ async function storeNok(deps: VerifyDeps, run: Run, question: Asked, answer: Syn
       watchedAt: null,
       dueAt,
     });
-    if (taken) await settleAllBut(tx, run.runId, []);
+    if (taken) await forgetWatched(tx, run.runId);
   });
 }

@@ -3,7 +3,7 @@
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { appendOutbox } from '../ledger/outbox.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
-import { type FoundBy, type LookPosition, saveDifferences, settleAllBut } from './difference-store.ts';
+import { type FoundBy, forgetWatched, type LookPosition, saveDifferences } from './difference-store.ts';
 import type { Difference } from './explanation.ts';
 import type { VerificationOutcome } from './outcome.ts';
 import { type Run, writeOutcome } from './run-store.ts';
@@ -23,12 +23,8 @@ export async function conclude(tx: Transaction, run: Run, conclusion: Conclusion
   const { outcome, located, position, evidence } = conclusion;
   if (!(await writeOutcome(tx, run.runId, outcome, now))) return false;
   await closeQuestion(tx, run.runId, outcome, evidence, now);
-  await settleAllBut(
-    tx,
-    run.runId,
-    located.map(({ cid }) => cid),
-  );
   if (position !== null) await saveDifferences(tx, run, 'located', located, position);
+  await forgetWatched(tx, run.runId);
   const told = {
     run_id: run.runId,
     key_type: run.scope.keyType,

@@ -35,6 +35,8 @@ export interface Situation {
   readonly progress: RunProgress;
   /** In flight at the first explained look since the NOK, and not yet settled. */
   readonly pending: ReadonlyMap<string, Difference>;
+  /** How many were in flight at that look. */
+  readonly watched: number;
   readonly question: Question;
   readonly look: Look;
   /** Whether the residual, where there is one, was put to DICT and nothing came of it. */
@@ -140,7 +142,7 @@ function decideExplained(situation: Situation): Decision {
   if (still.length === 0 && (progress.watching || differences.length === 0) && loggedSince) {
     const seq = progress.watchedSeq ?? look.seq;
     const at = (progress.watchedAt ?? loggedAt).toISOString();
-    return { kind: 'conclude', outcome: { kind: 'in-sync', proof: 'log', seq, at, settled: pending.size }, located: [] };
+    return { kind: 'conclude', outcome: { kind: 'in-sync', proof: 'log', seq, at, settled: situation.watched }, located: [] };
   }
   if (differences.length === 0) return inconclusive('DICT keeps saying NOK although its event log accounts for everything');
   const first = !progress.watching;

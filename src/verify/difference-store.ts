@@ -73,6 +73,20 @@ export async function settleAllBut(sql: Sql, runId: string, pending: Iterable<st
   );
 }
 
+/** How many differences the run has watched since its last NOK, settled or not. */
+export async function countWatched(sql: Sql, runId: string): Promise<number> {
+  const { rows } = await sql.query<{ watched: number }>(
+    `SELECT count(*) AS watched FROM dict_sync_differences WHERE run_id = $1 AND state <> 'located'`,
+    [runId],
+  );
+  return rows[0]?.watched ?? 0;
+}
+
+/** Forgets what was only watched: under traffic that is hundreds of rows a run, and nobody asks for them again. */
+export async function forgetWatched(sql: Sql, runId: string): Promise<void> {
+  await sql.query(`DELETE FROM dict_sync_differences WHERE run_id = $1 AND state <> 'located'`, [runId]);
+}
+
 /** A difference that a reconciliation is to settle. */
 export interface LocatedDifference {
   readonly cid: Cid;

@@ -5,7 +5,7 @@ import type { Transaction } from '../platform/postgres/database.ts';
 import { equalVSync } from '../vsync/vsync.ts';
 import { conclude } from './conclusion.ts';
 import { type Decision, decide, decideWithoutLook } from './decision.ts';
-import { readInFlight, saveDifferences, settleAllBut } from './difference-store.ts';
+import { countWatched, readInFlight, saveDifferences, settleAllBut } from './difference-store.ts';
 import { entryByCid } from './entry-by-cid.ts';
 import { moveCursor } from './event-cursor.ts';
 import { isZero } from './explanation.ts';
@@ -64,8 +64,9 @@ async function lookAndDecide(deps: VerifyDeps, run: Run): Promise<Seen> {
   const resolved = seenBefore ? await resolveResidual(deps, run.scope, found) : null;
   const seen = resolved === null ? found : { ...found, explanation: resolved.explanation };
   const pending = await readInFlight(deps.database, run.runId);
+  const watched = await countWatched(deps.database, run.runId);
   const residualRefused = seenBefore && resolved === null;
-  const decision = decide({ progress, pending, question, look: seen, residualRefused, settings: deps.settings });
+  const decision = decide({ progress, pending, watched, question, look: seen, residualRefused, settings: deps.settings });
   const byResidual = resolved?.found ?? none;
   return { decision: await confirmed(deps, run, decision, byResidual), seen, byResidual };
 }

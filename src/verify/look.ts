@@ -61,6 +61,15 @@ const widening = 24;
 
 /** `widened` times the window is stretched back: each time 24-fold, since an empty stretch of log costs one page. */
 export async function look(deps: LookDeps, scope: Scope, widened: number): Promise<Look | NoLook> {
+  const cursor = await readCursor(deps.database, scope);
+  const first = await lookFrom(deps, scope, widened);
+  if (first.kind === 'look' || cursor === null) return first;
+  // Another verification may have moved the anchor, and the journal behind it been pruned, while this one looked.
+  const moved = await readCursor(deps.database, scope);
+  return moved !== null && moved.seq > cursor.seq ? lookFrom(deps, scope, widened) : first;
+}
+
+async function lookFrom(deps: LookDeps, scope: Scope, widened: number): Promise<Look | NoLook> {
   const { database, settings } = deps;
   const start = await startOf(deps, scope, widened);
   const before = await readVSync(database, scope);
