@@ -23,6 +23,8 @@ export class BaseFileRefused extends Error {
 }
 
 const rowBytesMax = 1_048_576;
+/** Malformed rows that may follow each other; they wait in memory for the next good one. */
+const malformedMax = 1_000;
 
 const requiredColumns = [
   'key',
@@ -76,9 +78,13 @@ export async function* csvRows(
   onUnknown: (columns: readonly string[]) => void,
 ): AsyncGenerator<BaseRow, void, undefined> {
   const malformed: BaseRow[] = [];
+  let hasHeader = false;
   const parser = parse({
     bom: true,
-    columns: (header: string[]) => checkHeader(header, onUnknown),
+    columns: (header: string[]) => {
+      hasHeader = true;
+      return checkHeader(header, onUnknown);
+    },
     info: true,
     raw: true,
     skip_empty_lines: true,
@@ -88,6 +94,11 @@ export async function* csvRows(
       const line = error !== undefined && typeof error['lines'] === 'number' ? error['lines'] : 0;
       const detail = `row: ${error?.code ?? 'not CSV'}; every row has the header's columns, and quotes are closed and doubled`;
       malformed.push({ line, decoded: { valid: false, reason: 'malformed_row', detail }, raw: raw ?? '' });
+      if (!hasHeader)
+        parser.destroy(new BaseFileRefused(`the first line is no header line of CSV (${error?.code ?? 'not CSV'})`));
+      else if (malformed.length > malformedMax) {
+        parser.destroy(new BaseFileRefused(`more than ${malformedMax} rows on end are not CSV, up to line ${line}`));
+      }
       return undefined;
     },
   });

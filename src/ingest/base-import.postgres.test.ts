@@ -190,6 +190,8 @@ describe('an existing base as CSV', () => {
 
   for (const [what, text, message] of [
     ['whose header lacks columns that every entry needs', 'key,key_type\n', /header line lacks ispb, account_number/],
+    ['whose first line is no CSV', '{"key":"a"}\n{"key":"b"}\n', /first line is no header line/],
+    ['whose rows are none', `${columns.join(',')}\n${'a,b\n'.repeat(1_200)}`, /more than 1000 rows on end are not CSV/],
     ['whose header names a column twice', `key,${columns.join(',')}\n`, /names key twice/],
   ] as const) {
     it(`is refused as a whole ${what}`, async (t) => {
