@@ -36,7 +36,7 @@ export interface Base {
 export type OpenedDict = DictApi & { close(): Promise<void> };
 
 /** Reads the configuration; a wrong one ends the command with every complaint. */
-export function configOf(io: Io): Config {
+function configOf(io: Io): Config {
   try {
     return loadConfig(io);
   } catch (cause) {

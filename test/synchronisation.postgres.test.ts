@@ -1,3 +1,5 @@
+/** The whole main job with its report, against the real simulator and a real database, also when its process ends. */
+
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';

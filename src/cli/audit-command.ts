@@ -66,6 +66,7 @@ function verifyCommand(io: Io): Command {
     );
 }
 
+/** `audit list` and `audit verify`. */
 export function auditCommand(io: Io): Command {
   return new Command('audit')
     .description('Show the audit log and prove that it is whole')

@@ -122,6 +122,7 @@ async function find(io: Io, base: Base, options: FindOptions): Promise<void> {
   if (found.length === options.limit) io.stderr.write(`Only the first ${options.limit} are shown; --limit shows more.\n`);
 }
 
+/** `entry find`. */
 export function entryCommand(io: Io): Command {
   const findCommand = new Command('find')
     .description('Find entries by key, CID (also one of long ago), account or key type; shown masked')

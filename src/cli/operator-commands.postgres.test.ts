@@ -1,3 +1,5 @@
+/** Commands that only show, tried through the whole command line against a real database. */
+
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';

@@ -200,6 +200,7 @@ async function reconcile(io: Io, base: Base, options: ReconcileOptions): Promise
   }
 }
 
+/** `reconcile`: exit status 0 when all is done, 1 when something is not, 3 when something waits for a decision. */
 export function reconcileCommand(io: Io): Command {
   return new Command('reconcile')
     .description(

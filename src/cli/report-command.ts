@@ -222,6 +222,7 @@ function pruneCommand(io: Io): Command {
     );
 }
 
+/** `report list`, `show`, `summary` and `prune`. */
 export function reportCommand(io: Io): Command {
   return new Command('report')
     .description('Show the reports that runs leave')

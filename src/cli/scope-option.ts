@@ -12,6 +12,7 @@ export interface ScopeChoice {
   readonly keyType?: KeyType;
 }
 
+/** `--participant`, checked to be an ISPB. */
 export function participantOption(): Option {
   return new Option('--participant <ispb>', 'only this participant (eight digits); default all').argParser((text) => {
     if (!isParticipant(text)) throw new InvalidArgumentError('It must be an ISPB: eight digits, such as 00038166.');
@@ -19,6 +20,7 @@ export function participantOption(): Option {
   });
 }
 
+/** `--key-type`, in any case, checked to be one that DICT knows. */
 export function keyTypeOption(): Option {
   return new Option('--key-type <type>', `only this key type (${KEY_TYPES.join(', ')}); default all`).argParser((text) => {
     const upper = text.toUpperCase();

@@ -54,6 +54,7 @@ function ingestLine({ backlog, oldestUnconsumedAt, running }: IngestBacklog, now
   return `Ingest: ${running ? 'running' : 'not running'}, ${waiting}${oldest}\n`;
 }
 
+/** `status`, for people or as JSON. */
 export function statusCommand(io: Io): Command {
   return new Command('status')
     .description('Show where each participant and key type stands')
@@ -82,6 +83,7 @@ export function statusCommand(io: Io): Command {
             { title: 'VSync', value: (row) => `${row.vsync.slice(0, 16)}…` },
             { title: 'last verification', value: (row) => ageOf(row.lastVerificationAt, now, verification) },
             { title: 'last OK', value: (row) => ageOf(row.lastOkAt, now, verification) },
+            { title: 'last in sync', value: (row) => ageOf(row.lastProofAt, now, verification) },
             { title: 'last outcome', value: (row) => row.lastOutcome ?? '' },
             { title: 'pending at core', value: (row) => pendingText(row, now) },
             { title: 'reconciliation', value: (row) => row.openReconciliation?.state ?? 'none' },

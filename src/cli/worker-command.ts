@@ -7,6 +7,7 @@ import { openDict, synchronisationDeps, withBase } from '../wire.ts';
 import type { Io } from './io.ts';
 import { scopesOf } from './scope-option.ts';
 
+/** `worker`: ends on SIGINT or SIGTERM, at the next safe point of every flow. */
 export function workerCommand(io: Io): Command {
   return new Command('worker')
     .description('Verify and reconcile on the schedule (daily and in between), until interrupted')

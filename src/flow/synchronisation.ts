@@ -23,6 +23,7 @@ export type Synchronised =
   | (SynchronisationResult & { readonly kind: 'ended' })
   | { readonly kind: 'elsewhere'; readonly runId: string };
 
+/** Runs, or resumes, the synchronisation of one participant and key type. */
 export async function synchronisation(context: FlowContext<AllSteps>, input: SynchronisationInput): Promise<Synchronised> {
   const beginning = await context.steps.beginSynchronisation(input);
   const begun = { ...input, syncId: beginning.syncId };

@@ -1,3 +1,5 @@
+/** Every way to look an entry up goes by an index, shown on a base of a million. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';

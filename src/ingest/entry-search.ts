@@ -79,7 +79,7 @@ export function searchStatement(search: EntrySearch, limit: number): { readonly 
       return {
         text: `SELECT ${columns} FROM unnest($1::text[]) AS wanted (participant)
           CROSS JOIN LATERAL (
-            SELECT * FROM dict_entries e WHERE e.participant = wanted.participant AND e.key_type = $2 ORDER BY e.key LIMIT $3
+            SELECT ${columns} FROM dict_entries e WHERE e.participant = wanted.participant AND e.key_type = $2 ORDER BY e.key LIMIT $3
           ) AS e LIMIT $3`,
         values: [participants, search.keyType, limit],
       };

@@ -165,6 +165,7 @@ export async function checkAuditChain(
   let previous: Buffer = firstHash;
   let afterId = 0;
   let count = 0;
+  // Ends with the first page that is not full.
   for (;;) {
     const page = await readRows(sql, participant, afterId, pageRows);
     for (const row of page) {

@@ -3,7 +3,6 @@
  * core's own event carries the same state (the echo) or acknowledges it, the correction is pending at core and has an age.
  */
 
-import { randomUUID } from 'node:crypto';
 import type { Entry } from '../dict/entry.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import { appendOutbox } from './outbox.ts';
@@ -27,13 +26,12 @@ export async function tellCore(
   now: Date,
   correlationId: string | null,
 ): Promise<void> {
-  const id = randomUUID();
   const cid = correction.correction === 'upsert' ? Buffer.from(correction.cid) : null;
   await settlePending(transaction, participant, key, 'superseded', now);
-  await transaction.query(
+  const { rows } = await transaction.query<{ id: string }>(
     `INSERT INTO core_corrections (id, participant, key, key_type, correction, cid, told_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, participant, key, keyType, correction.correction, cid, now],
+     VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6) RETURNING id`,
+    [participant, key, keyType, correction.correction, cid, now],
   );
   const state =
     correction.correction === 'upsert'
@@ -44,7 +42,7 @@ export async function tellCore(
       type: 'br.dict.vsync.CoreCorrectionRequested',
       participant,
       partitionKey: key,
-      payload: { correction_id: id, correction: correction.correction, key, key_type: keyType, ...state },
+      payload: { correction_id: rows[0]?.id, correction: correction.correction, key, key_type: keyType, ...state },
       occurredAt: now,
       correlationId,
     },

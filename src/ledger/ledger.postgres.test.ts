@@ -1,3 +1,5 @@
+/** The ledger on a real database: chains that show tampering, corrections that wait for the core. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';

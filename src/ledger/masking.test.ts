@@ -1,3 +1,5 @@
+/** What of a key and of a CID may be seen. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { cidFingerprint, maskKey } from './masking.ts';

@@ -3,7 +3,6 @@
  * was rolled back. Delivering them is another process's work.
  */
 
-import { randomUUID } from 'node:crypto';
 import type { Transaction } from '../platform/postgres/database.ts';
 
 export interface OutboxMessage {
@@ -21,7 +20,6 @@ export interface OutboxMessage {
 export async function appendOutbox(transaction: Transaction, messages: readonly OutboxMessage[]): Promise<void> {
   if (messages.length === 0) return;
   const rows = messages.map((message) => ({
-    id: randomUUID(),
     type: message.type,
     participant: message.participant,
     partition_key: message.partitionKey,
@@ -31,8 +29,8 @@ export async function appendOutbox(transaction: Transaction, messages: readonly 
   }));
   await transaction.query(
     `INSERT INTO event_outbox (id, type, participant, partition_key, payload, occurred_at, correlation_id)
-     SELECT id, type, participant, partition_key, payload, occurred_at, correlation_id
-     FROM jsonb_to_recordset($1) AS message (id uuid, type text, participant text, partition_key text, payload jsonb,
+     SELECT gen_random_uuid(), type, participant, partition_key, payload, occurred_at, correlation_id
+     FROM jsonb_to_recordset($1) AS message (type text, participant text, partition_key text, payload jsonb,
        occurred_at timestamptz, correlation_id text)`,
     [JSON.stringify(rows)],
   );

@@ -1,5 +1,6 @@
 /** Broken invariants stop the work at once: they are faults of this program, never of its input. */
 
+/** Something that must be true is not: a fault of this program. */
 export class InvariantBroken extends Error {
   override readonly name = 'InvariantBroken';
 }

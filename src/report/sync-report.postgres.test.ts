@@ -1,3 +1,5 @@
+/** Reports from their opening to their dropping, their totals and their sealed details. */
+
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';

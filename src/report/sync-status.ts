@@ -14,7 +14,7 @@ export interface SyncStatus {
   /** When DICT last said OK. */
   readonly lastOkAt: Date | null;
   readonly lastOutcome: string | null;
-  /** The last proof that the base agreed with DICT's log, where it was later than the last OK. */
+  /** When the base was last proven in sync, by DICT's OK or by its log. */
   readonly lastProofAt: Date | null;
   readonly pendingAtCore: number;
   readonly oldestPendingAtCore: Date | null;
@@ -52,8 +52,8 @@ export async function readSyncStatus(sql: Sql, participant: string | null): Prom
        (SELECT r.outcome FROM dict_verification_runs r
          WHERE r.participant = v.participant AND r.key_type = v.key_type AND r.outcome IS NOT NULL
          ORDER BY r.started_at DESC LIMIT 1) AS last_outcome,
-       (SELECT c.moved_at FROM dict_event_cursors c
-         WHERE c.participant = v.participant AND c.key_type = v.key_type) AS last_proof_at,
+       (SELECT max(r.concluded_at) FROM dict_verification_runs r
+         WHERE r.participant = v.participant AND r.key_type = v.key_type AND r.outcome = 'in-sync') AS last_proof_at,
        core.pending AS pending_at_core, core.oldest AS oldest_pending_at_core,
        open_run.id AS reconciliation_id, open_run.state AS reconciliation_state,
        (SELECT count(*) FROM manual_review_queue m

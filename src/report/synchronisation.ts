@@ -66,6 +66,7 @@ export interface SynchronisationDeps extends ReconcileDeps {
   readonly detailsKeys: DetailsKeys | null;
 }
 
+/** The steps over their dependencies. */
 export function createSynchronisationSteps(deps: SynchronisationDeps): SynchronisationSteps {
   return {
     beginSynchronisation: (input) => begin(deps, input),

@@ -1,3 +1,5 @@
+/** Retries, time limits and suspension of the in-process runner, on a clock that does not run. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DictError } from '../dict/errors.ts';

@@ -54,6 +54,7 @@ export function inProcessContext<Steps extends object>(
 
 async function runStep<Output>(deps: RunnerDeps, name: string, policy: StepPolicy, step: () => Promise<Output>): Promise<Output> {
   let failedTries = 0;
+  // Ends after the policy’s tries; only a lost database is waited for without a bound, until the process is to stop.
   for (;;) {
     deps.signal.throwIfAborted();
     try {

@@ -1,3 +1,5 @@
+/** When synchronisations are due. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { nextDue, type Schedule } from './schedule.ts';

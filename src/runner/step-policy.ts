@@ -42,7 +42,7 @@ export function classifyFailure(failure: unknown): FailureClass {
   if (failure instanceof DatabaseUnavailable) return 'lost-database';
   if (failure instanceof DictError) return failure.remedy === 'retry' ? 'retry' : 'final';
   if (failure instanceof StepTimedOut) return 'retry';
-  const code = failure instanceof Error ? (failure as { code?: unknown }).code : undefined;
+  const code = failure instanceof Error && 'code' in failure ? failure.code : undefined;
   return typeof code === 'string' && retriedSqlStates.has(code) ? 'retry' : 'final';
 }
 
