@@ -40,13 +40,14 @@ export function plantedProject(
 
 function runIn(folder: string, program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
   // A coverage measurement of the tests is not one of the planted project, and a runner inside a runner must not report to it.
-  const { NODE_V8_COVERAGE: _coverage, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
+  // Node hands an absent NODE_V8_COVERAGE on to its children all the same; only an empty one is not.
+  const { NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
   const path = program === 'node' ? process.execPath : join(repository, 'node_modules', '.bin', program);
   return spawnSync(path, args, {
     cwd: folder,
     encoding: 'utf8',
     timeout: 60_000,
     shell: process.platform === 'win32',
-    env: { ...inherited, ...env, PATH: `${join(repository, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}` },
+    env: { ...inherited, ...env, NODE_V8_COVERAGE: '', PATH: `${join(repository, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}` },
   });
 }
