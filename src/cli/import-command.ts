@@ -5,8 +5,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import * as path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { INSTANT_FORM, parseInstant } from '../event/instant.ts';
-import { BaseFileRefused, type BaseRow, csvRows, ndjsonRows } from '../ingest/base-file.ts';
-import { type ImportResult, importBase, type RefusedRow } from '../ingest/base-import.ts';
+import { BaseFileRefused, type BaseRow, csvRows, ndjsonRows } from '../ingest/import-file.ts';
+import { type ImportResult, importBase, type RefusedRow } from '../ingest/entry-import.ts';
 import { appendAudit } from '../ledger/audit.ts';
 import { type Base, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
@@ -18,6 +18,7 @@ interface ImportOptions {
   readonly refused?: string;
 }
 
+/** `import FILE`: may be repeated; refused rows go to a file with their reasons. */
 export function importCommand(io: Io): Command {
   return new Command('import')
     .description('Load an existing base: NDJSON of entries, or CSV with a header line')

@@ -1,3 +1,5 @@
+/** What an event has to look like: every refusal with its reason and the field it names. Key states are entry-transition.test.ts. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

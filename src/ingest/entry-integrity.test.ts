@@ -1,3 +1,5 @@
+/** Every way in which a row and the CIDs of its key can disagree, and what each is called. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { oneSample, withAccount } from '../../test/support/key-events.ts';

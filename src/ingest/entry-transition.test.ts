@@ -1,3 +1,5 @@
+/** The states of a key times the events that can meet it, and that no order of arrival makes a difference. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -238,6 +240,7 @@ const table: Record<keyof typeof eventTable, Record<keyof typeof states, Expecte
 
 // The keys of a record written out above; Object.keys only knows them as text.
 const eventNames = Object.keys(table) as (keyof typeof table)[];
+// Likewise.
 const stateNames = Object.keys(states) as (keyof typeof states)[];
 
 describe('an event and the state of its key (states x events)', () => {

@@ -1,3 +1,5 @@
+/** Lines come out of a byte stream whole, wherever its chunks are cut. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

@@ -1,9 +1,11 @@
+/** What a batch leaves in the database, alone and beside other consumers. Being killed is test/ingest-kill.postgres.test.ts. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { assertSound, baseState } from '../../test/support/base-state.ts';
 import { testDatabase } from '../../test/support/database.ts';
 import { type EventText, flatEntry, oneSample, received, withAccount } from '../../test/support/key-events.ts';
+import { assertSound, baseState } from '../../test/support/stored-state.ts';
 import { cidToHex, computeCid } from '../cid/cid.ts';
 import type { Entry } from '../dict/entry.ts';
 import { participant } from '../dict/participant.ts';

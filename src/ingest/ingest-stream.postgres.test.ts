@@ -1,3 +1,5 @@
+/** How a stream becomes batches, and what it says of how far it is. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';

@@ -1,9 +1,11 @@
+/** Damage done to the stored data behind the system's back: what scan calls it and what rebuild makes of it, also beside traffic. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
-import { assertSound, baseState } from '../../test/support/base-state.ts';
 import { testDatabase } from '../../test/support/database.ts';
 import { flatEntry, received, withAccount } from '../../test/support/key-events.ts';
+import { assertSound, baseState } from '../../test/support/stored-state.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
 import { systemClock } from '../platform/clock.ts';

@@ -34,6 +34,8 @@ function rowOf(finding: KeyFinding | ScopeFinding): Record<string, string | null
   return { kind, key, stored: hex(storedCid), computed: hex(computedCid), detail: null };
 }
 
+/** Keeps findings of one scope, in order. */
+/** Stores what a scan found, so that a reconciliation can repair it. */
 export async function keepFindings(
   sql: Sql,
   scanId: string,

@@ -29,7 +29,7 @@ export interface ScanSettings {
   readonly findingsMax: number;
 }
 
-export const SCAN_DEFAULTS: ScanSettings = { sliceKeys: 5_000, findingsMax: 10_000 };
+const scanDefaults: ScanSettings = { sliceKeys: 5_000, findingsMax: 10_000 };
 
 export interface ScanResult {
   readonly scanId: string;
@@ -66,7 +66,7 @@ interface Tally {
  * database, or the signal, makes it reject.
  */
 export async function scanScope(deps: ScanDeps, scope: Scope, scanId: string): Promise<ScanResult> {
-  const settings = { ...SCAN_DEFAULTS, ...deps.settings };
+  const settings = { ...scanDefaults, ...deps.settings };
   const counts = { altered: 0, missing: 0, surplus: 0, duplicated: 0, buckets: 0, vsync: 0, count: 0 };
   const tally: Tally = { counts, examples: [], kept: 0, entries: 0 };
   await clearFindings(deps.database, scanId, scope);

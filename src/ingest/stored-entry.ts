@@ -66,8 +66,6 @@ interface RowStamp {
 /** A row of dict_entries. */
 export type StoredEntry = KeyState & RowStamp;
 
-export type ResolvedEntry = ResolvedKey & RowStamp;
-
 export type EntryStatus = KeyState['status'];
 
 /** What a CID is computed from, as it is stored. */

@@ -7,10 +7,10 @@
 import type { Participant } from '../dict/participant.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import type { BaseRow } from './base-file.ts';
 import { commitKeys, lockScopes, lockStates, untilUncontended } from './batch-commit.ts';
 import { foldBatch } from './batch-fold.ts';
 import type { KeyImported } from './entry-transition.ts';
+import type { BaseRow } from './import-file.ts';
 
 export interface ImportDeps {
   readonly database: Database;

@@ -1,8 +1,10 @@
+/** An existing base loaded as of a time, beside events from before and after it. The command is test/ingest-commands.postgres.test.ts. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assertSound, baseState } from '../../test/support/base-state.ts';
 import { testDatabase } from '../../test/support/database.ts';
 import { type EventText, flatEntry, oneSample, received, withAccount } from '../../test/support/key-events.ts';
+import { assertSound, baseState } from '../../test/support/stored-state.ts';
 import { cidToHex, computeCid } from '../cid/cid.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { participant } from '../dict/participant.ts';
@@ -10,11 +12,11 @@ import { sampleEntries } from '../dict/sample-entries.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
-import type { BaseRow } from './base-file.ts';
-import { BaseFileRefused, csvRows, ndjsonRows } from './base-file.ts';
-import type { RefusedRow } from './base-import.ts';
-import { importBase } from './base-import.ts';
+import type { RefusedRow } from './entry-import.ts';
+import { importBase } from './entry-import.ts';
 import { readEntry, writeEntries } from './entry-store.ts';
+import type { BaseRow } from './import-file.ts';
+import { BaseFileRefused, csvRows, ndjsonRows } from './import-file.ts';
 import { ingestBatch } from './ingest-batch.ts';
 
 const ours = participant('00038166');
