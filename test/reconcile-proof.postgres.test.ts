@@ -100,7 +100,11 @@ describe('R2: no orphan without proof', () => {
       (answer: EntryByCid) => (answer.found ? { ...answer, entry: { ...answer.entry, keyType: 'EVP' as const } } : answer),
       /key type EVP/,
     ],
-    ['has no UUID for a RequestId', (answer: EntryByCid) => (answer.found ? { ...answer, requestId: 'x' } : answer), /do not hash/],
+    [
+      'has no UUID for a RequestId',
+      (answer: EntryByCid) => (answer.found ? { ...answer, requestId: 'x' } : answer),
+      /do not hash/,
+    ],
   ] as const) {
     it(`inserts nothing whose answer ${what}`, async (t) => {
       const world = await reconcileWorld(t, { dict: byCid((_, answer) => forge(answer)) });
@@ -169,13 +173,10 @@ describe('R3: pair by key', () => {
     world.state.alter(sample.entry.key, { accountNumber: '0000000042' }, { log: true });
     world.pass(10 * minuteMs);
     const { runId } = await world.reconcile();
-    assert.deepEqual(
-      (await world.divergences(runId)).map(({ side, kind, state }) => [side, kind, state]).toSorted(),
-      [
-        ['dict', 'outdated_local', 'applied'],
-        ['local', null, 'paired'],
-      ],
-    );
+    assert.deepEqual((await world.divergences(runId)).map(({ side, kind, state }) => [side, kind, state]).toSorted(), [
+      ['dict', 'outdated_local', 'applied'],
+      ['local', null, 'paired'],
+    ]);
     await world.assertEqualSides();
   });
 
@@ -329,12 +330,21 @@ describe('R5: newer here', () => {
     const { outcome } = await world.reconcile();
     assert.ok(outcome.kind === 'ended' && outcome.state === 'partial', JSON.stringify(outcome));
     assert.equal((await world.entry(sample.entry.key))?.status, 'DELETED');
-    assert.deepEqual((await reviews(world)).map(({ reason }) => reason), ['newer_here']);
+    assert.deepEqual(
+      (await reviews(world)).map(({ reason }) => reason),
+      ['newer_here'],
+    );
   });
 
   it('does not ask again about what a person decided to keep', async (t) => {
     const { world, sample, item } = await newerHere(t);
-    const kept = await resolveReview(world.deps, { id: item.id, action: 'keep', actor: person, reason: 'core is right', version: null });
+    const kept = await resolveReview(world.deps, {
+      id: item.id,
+      action: 'keep',
+      actor: person,
+      reason: 'core is right',
+      version: null,
+    });
     assert.equal(kept.kind, 'resolved');
     const { runId, outcome } = await world.reconcile();
     assert.ok(outcome.kind === 'ended' && outcome.state === 'partial', JSON.stringify(outcome));

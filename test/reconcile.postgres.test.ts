@@ -1,3 +1,5 @@
+/** The ladder of a reconciliation, rung by rung, against the real simulator and a real database. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { reconcileWorld } from './support/reconcile-world.ts';

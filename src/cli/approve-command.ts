@@ -79,6 +79,7 @@ function decisionCommand(io: Io, name: string, decision: 'approved' | 'rejected'
     .action((runId: string, options: DecisionOptions) => decide(io, decision, runId, options));
 }
 
+/** `approve RUN`: by another operator than the one who asked for the run. */
 export function approveCommand(io: Io): Command {
   return decisionCommand(
     io,
@@ -88,6 +89,7 @@ export function approveCommand(io: Io): Command {
   );
 }
 
+/** `reject RUN`: the run ends without these repairs. */
 export function rejectCommand(io: Io): Command {
   return decisionCommand(
     io,

@@ -14,10 +14,12 @@ function bounded(text: string, max: number): string {
   return trimmed;
 }
 
+/** `--reason`: kept with the decision. */
 export function reasonOption(): Option {
   return new Option('--reason <text>', 'why; kept with the decision').argParser((text) => bounded(text, reasonCharactersMax));
 }
 
+/** `--operator`: who decides. */
 export function operatorOption(): Option {
   return new Option(
     '--operator <name>',
@@ -25,6 +27,7 @@ export function operatorOption(): Option {
   ).argParser((text) => bounded(text, operatorCharactersMax));
 }
 
+/** An id, checked to be a UUID. */
 export function uuidArgument(text: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
     throw new InvalidArgumentError('It must be an id such as 0b7c9a52-3f0e-4f6a-9d3c-1f2e3d4c5b6a.');

@@ -22,6 +22,7 @@ function integer(min: number, max: number): (text: string) => number {
   };
 }
 
+/** `demo`: exit status 0 only when DICT says OK for all types and both sides are equal entry by entry. */
 export function demoCommand(io: Io): Command {
   return new Command('demo')
     .description('See it work: a base, a simulated DICT, traffic, divergences, repair; exit status 0 only if all ends equal')

@@ -16,7 +16,6 @@ import { CommandFailed, type Io } from './io.ts';
 /** A longer line becomes a dead letter, of which the beginning is kept. */
 const lineBytesMax = 1_048_576;
 
-/** The command, to be added to the program. */
 /** `ingest FILE` or `-`: exit status 1 for dead letters only with --strict. */
 export function ingestCommand(io: Io): Command {
   return new Command('ingest')

@@ -28,6 +28,7 @@ interface SetOptions {
   readonly criticalThreshold?: Threshold;
 }
 
+/** `participant list` and `participant set`. */
 export function participantCommand(io: Io): Command {
   return new Command('participant')
     .description('Participants of the base and their rules')

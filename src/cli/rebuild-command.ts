@@ -4,8 +4,8 @@ import { Command } from 'commander';
 import { type RebuildResult, rebuildScope } from '../ingest/rebuild.ts';
 import { appendAudit } from '../ledger/audit.ts';
 import { type Base, withBase } from '../wire.ts';
-import { scopesOfBase } from './base-scopes.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
@@ -13,6 +13,7 @@ interface RebuildOptions extends ScopeChoice {
   readonly acceptAltered?: true;
 }
 
+/** `rebuild`: rows whose CID does not match are reported and left, unless told otherwise. */
 export function rebuildCommand(io: Io): Command {
   return new Command('rebuild')
     .description('Recompute CIDs from the stored attributes, and VSync, counts and buckets from the CIDs; may run beside traffic')

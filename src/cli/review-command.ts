@@ -162,6 +162,7 @@ async function resolve(io: Io, id: string, options: ResolveOptions): Promise<voi
   });
 }
 
+/** `review list`, `show` and `resolve`. */
 export function reviewCommand(io: Io): Command {
   const review = new Command('review').description('What waits for a person: list it, look at it, decide');
   review

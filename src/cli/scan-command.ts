@@ -6,8 +6,8 @@ import { type ScanResult, scanScope } from '../ingest/scan.ts';
 import { FINDING_KINDS } from '../ingest/scan-store.ts';
 import { maskKey } from '../ledger/masking.ts';
 import { withBase } from '../wire.ts';
-import { scopesOfBase } from './base-scopes.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { scopesOfBase } from './known-scopes.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
 const meanings = {
@@ -20,6 +20,7 @@ const meanings = {
   count: 'count',
 } as const;
 
+/** `scan`: exit status 1 on findings. */
 export function scanCommand(io: Io): Command {
   return new Command('scan')
     .description(

@@ -4,8 +4,8 @@ import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import type { SampleEntry } from '../dict/sample-entries.ts';
-import { ndjsonRows } from '../ingest/import-file.ts';
 import { importBase } from '../ingest/entry-import.ts';
+import { ndjsonRows } from '../ingest/import-file.ts';
 import { flatForm } from './event-feed.ts';
 import type { DemoWorld } from './world.ts';
 

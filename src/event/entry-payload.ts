@@ -42,7 +42,6 @@ const nestedPaths = {
 export type FlatName = keyof typeof nestedPaths;
 
 /** Whether a value is an object with named fields. */
-/** Whether a value is a JSON object. */
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -104,7 +103,6 @@ const anyKey: TextRule = {
 };
 
 /** Whose key it is. Throws `FieldProblem`. */
-/** The participant that a payload names, or the fault in it. */
 export function participantOf(payload: Payload): Participant {
   return participant(requiredText(payload('ispb'), ispb));
 }

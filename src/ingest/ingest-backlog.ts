@@ -19,7 +19,6 @@ interface BacklogRow {
 }
 
 /** The backlog of all sources together, at `now`. */
-/** The backlog of all sources together; R1 reads it before a verification is sent. */
 export async function readIngestBacklog(sql: Sql, now: Date): Promise<IngestBacklog> {
   const { rows } = await sql.query<BacklogRow>(
     `SELECT coalesce(sum(backlog), 0)::bigint AS known,

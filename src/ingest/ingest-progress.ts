@@ -18,7 +18,6 @@ export interface IngestProgress {
 }
 
 /** Replaces what is known of the source; its latest `occurred_at` never goes back. */
-/** Stores how far a source has been consumed, in the transaction of what was consumed. */
 export async function writeProgress(sql: Sql, progress: IngestProgress, now: Date): Promise<void> {
   await sql.query(
     `INSERT INTO ingest_progress (origin, consumed, backlog, oldest_unconsumed_at, latest_occurred_at, ended_at, updated_at)

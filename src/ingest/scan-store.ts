@@ -35,7 +35,6 @@ function rowOf(finding: KeyFinding | ScopeFinding): Record<string, string | null
 }
 
 /** Keeps findings of one scope, in order. */
-/** Stores what a scan found, so that a reconciliation can repair it. */
 export async function keepFindings(
   sql: Sql,
   scanId: string,

@@ -57,6 +57,7 @@ export async function takeLocated(
 
 async function* locatedPages(sql: Sql, verificationRunId: string): AsyncGenerator<NewDifference[], void, undefined> {
   let after: Cid | null = null;
+  // Ends with the first page that is not full.
   for (;;) {
     const page: Awaited<ReturnType<typeof locatedDifferences>> = await locatedDifferences(sql, verificationRunId, {
       limit: pageRows,

@@ -22,11 +22,9 @@ export async function lookUp(
   const answers = new Array<ByCidAnswer | undefined>(cids.length).fill(undefined);
   let nextIndex = 0;
   const worker = async (): Promise<void> => {
-    for (;;) {
+    for (let cid = cids[nextIndex]; cid !== undefined; cid = cids[nextIndex]) {
       const index = nextIndex;
       nextIndex += 1;
-      const cid = cids[index];
-      if (cid === undefined) return;
       answers[index] = await lookUpOne(deps, run, cid);
     }
   };

@@ -38,6 +38,7 @@ export async function scanEntries(deps: ReconcileDeps, input: StepInput): Promis
 
 async function takeFindings(tx: Transaction, run: Run, scanId: string, now: Date): Promise<void> {
   let after = 0;
+  // Ends with the first page that is not full.
   for (;;) {
     const page = await readKeyFindings(tx, scanId, run, { after, limit: pageRows });
     const restorable = page.flatMap(({ kind, storedCid }) => (isRestorable(kind) && storedCid !== null ? [storedCid] : []));

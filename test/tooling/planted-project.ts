@@ -48,6 +48,11 @@ function runIn(folder: string, program: string, args: readonly string[], env: Re
     encoding: 'utf8',
     timeout: 60_000,
     shell: process.platform === 'win32',
-    env: { ...inherited, ...env, NODE_V8_COVERAGE: '', PATH: `${join(repository, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}` },
+    env: {
+      ...inherited,
+      ...env,
+      NODE_V8_COVERAGE: '',
+      PATH: `${join(repository, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`,
+    },
   });
 }
