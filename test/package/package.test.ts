@@ -46,10 +46,10 @@ let project = '';
 let manifest: Record<string, unknown> = {};
 
 function run(command: string, args: readonly string[], cwd: string): SpawnSyncReturns<string> {
-  // npm's and the test runner's own variables would change what the user's npm and node do.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_V8_COVERAGE$|NODE_TEST_CONTEXT$|CI$)/i.test(name)),
-  );
+  // npm's and the test runner's own variables would change what the user's npm and node do. Undefined and not left out: Node
+  // hands NODE_V8_COVERAGE on to a child whose environment merely lacks it.
+  const foreign = Object.keys(process.env).filter((name) => /^(npm_|NODE_V8_COVERAGE$|NODE_TEST_CONTEXT$|CI$)/i.test(name));
+  const env = { ...process.env, ...Object.fromEntries(foreign.map((name) => [name, undefined])) };
   return spawnSync(command, args, { cwd, encoding: 'utf8', timeout: limitMs, env, shell: process.platform === 'win32' });
 }
 
