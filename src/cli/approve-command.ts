@@ -3,7 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { decideApproval } from '../reconcile/approval.ts';
 import { readUndecided } from '../reconcile/approval-store.ts';
-import { listCovered, type ShownDivergence } from '../reconcile/run-summary.ts';
+import { listCovered, type ShownDivergence } from '../reconcile/covered-divergences.ts';
 import { type Base, withBase } from '../wire.ts';
 import { namedOperator, operatorOption, reasonOption, uuidArgument } from './decision-options.ts';
 import { CommandFailed, type Io } from './io.ts';

@@ -120,7 +120,7 @@ async function ask(
 }
 
 /** SHA-256 over what each divergence is and which CIDs it is about, in their order. */
-export function digestOf(divergences: readonly Divergence[]): Buffer {
+function digestOf(divergences: readonly Divergence[]): Buffer {
   const hash = createHash('sha256');
   for (const { kind, side, cid, localCid } of divergences) {
     hash.update(`${kind}|${side}|${cidToHex(cid)}|${localCid === null ? '' : cidToHex(localCid)}\n`);

@@ -94,15 +94,6 @@ export async function readReviews(
   return rows;
 }
 
-/** How many items are open, per participant and key type. */
-export async function openReviews(sql: Sql): Promise<{ participant: string; keyType: string; open: number; oldestAt: Date }[]> {
-  const { rows } = await sql.query<{ participant: string; keyType: string; open: number; oldestAt: Date }>(
-    `SELECT participant, key_type AS "keyType", count(*) AS open, min(created_at) AS "oldestAt"
-     FROM manual_review_queue WHERE status IN ('PENDING', 'INVESTIGATING') GROUP BY participant, key_type`,
-  );
-  return rows;
-}
-
 /** Writes a decision; false where the item has changed since that version. */
 export async function writeReview(
   tx: Transaction,

@@ -155,15 +155,6 @@ export async function readOpenRun(sql: Sql, participant: Participant, keyType: K
   return rows[0] ?? null;
 }
 
-/** Runs that have not ended, oldest first; at most `limit`. */
-export async function readOpenRuns(sql: Sql, limit: number): Promise<Run[]> {
-  const { rows } = await sql.query<Run>(
-    `SELECT ${columns} FROM dict_reconciliations WHERE ended_at IS NULL ORDER BY started_at LIMIT $1`,
-    [limit],
-  );
-  return rows;
-}
-
 /** The seq of the last repair of a participant and key type, by whichever run; null where there never was one. */
 export async function lastRepairSeq(sql: Sql, participant: Participant, keyType: KeyType): Promise<number | null> {
   const { rows } = await sql.query<{ seq: number | null }>(
