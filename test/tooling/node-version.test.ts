@@ -21,11 +21,11 @@ const nodePackage = `node-${process.platform === 'win32' ? 'win' : process.platf
 /** Says what it was given, and ends as it was told. */
 const program = `/** Planted. */
 const [how] = process.argv.slice(2);
-console.log(JSON.stringify({ arguments: process.argv.slice(2), node: process.versions.node }));
 if (how === 'wait') {
   process.on('SIGTERM', () => process.exit(7));
   setInterval(() => {}, 1000);
 } else process.exitCode = Number(how);
+console.log(JSON.stringify({ arguments: process.argv.slice(2), node: process.versions.node }));
 `;
 
 /** A clone with the launcher and a program; with the pinned Node of a version, or none. */
