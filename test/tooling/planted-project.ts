@@ -52,7 +52,7 @@ function runIn(folder: string, program: string, args: readonly string[], env: Re
       ...inherited,
       ...env,
       NODE_V8_COVERAGE: '',
-      PATH: `${join(repository, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`,
+      PATH: [join(repository, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter),
     },
   });
 }
