@@ -30,14 +30,13 @@ class Killed extends Error {}
 function killedAt(steps: AllSteps, at: number, when: 'before' | 'after'): { steps: AllSteps; taken: () => number } {
   let taken = 0;
   let dead = false;
-  const wrapped = Object.entries(steps).map(([name, step]) => {
-    const run = step as (input: unknown) => Promise<unknown>;
-    const dying = async (input: unknown): Promise<unknown> => {
+  const wrapped = Object.entries(steps).map(([name, step]: [string, (input: never) => Promise<unknown>]) => {
+    const dying = async (input: never): Promise<unknown> => {
       if (dead) throw new Killed();
       const mine = taken++;
       if (mine === at && when === 'before') dead = true;
       if (dead) throw new Killed();
-      const answer = await run(input);
+      const answer = await step(input);
       if (mine === at) dead = true;
       if (dead) throw new Killed();
       return answer;
