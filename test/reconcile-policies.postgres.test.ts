@@ -72,3 +72,43 @@ describe('R9: orphans by policy and decision', () => {
     assert.equal(await world.count(`FROM event_outbox WHERE payload ->> 'alert' = 'orphans-found'`), 1);
   });
 });
+
+describe('R1: a run waits for ingest', () => {
+  const setBacklog = (world: ReconcileWorld, backlog: number) =>
+    world.database.query(
+      `INSERT INTO ingest_progress (origin, consumed, backlog, oldest_unconsumed_at, latest_occurred_at, ended_at, updated_at)
+       VALUES ('test', 0, $1, $2, NULL, NULL, $3)
+       ON CONFLICT (origin) DO UPDATE SET backlog = $1, oldest_unconsumed_at = $2, updated_at = $3`,
+      [backlog, backlog === 0 ? null : new Date(world.clock.now().getTime() - 7 * minuteMs), world.clock.now()],
+    );
+
+  it('judges and repairs nothing while ingest is behind, and goes on once it has drained', async (t) => {
+    const world = await reconcileWorld(t);
+    const [sample] = world.first;
+    assert.ok(sample);
+    // DICT and core deleted it long ago; the event waits in the queue.
+    world.state.remove(sample.entry.key, { log: true });
+    const deletion = world.event('key.deleted', sample);
+    world.pass(10 * minuteMs);
+    const opening = await world.open({ fromRung: 'file' });
+    assert.ok(opening.kind === 'opened');
+    await setBacklog(world, 1);
+    let held = 0;
+    const outcome = await world.run(opening.runId, {
+      ...world.steps,
+      judgeDivergences: async (input) => {
+        const next = await world.steps.judgeDivergences(input);
+        if (next.kind === 'sleep') held += 1;
+        if (held === 5) {
+          await world.ingest(deletion);
+          await setBacklog(world, 0);
+        }
+        return next;
+      },
+    });
+    assert.deepEqual(outcome, { kind: 'ended', state: 'completed', reason: null });
+    assert.ok(held >= 5);
+    assert.equal((await world.entry(sample.entry.key))?.status, 'DELETED');
+    assert.equal(await world.count(`FROM audit_log WHERE kind = 'correction'`), 0);
+  });
+});

@@ -14,7 +14,7 @@ import { readBuckets } from '../vsync/bucket-store.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused } from './cid-set-file.ts';
-import { heartbeat, inState, type OpenRun, type StepInput } from './claiming.ts';
+import { heartbeat, inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
 import { insertDifferences, type NewDifference } from './divergence-store.ts';
 import { filePath } from './ending.ts';
 import { type Comparison, compareFile, foldFile, type SetDifference } from './file-comparison.ts';
@@ -33,6 +33,8 @@ export async function compareCidSetFile(deps: ReconcileDeps, input: StepInput): 
   return inState(deps, input, ['comparing'], async (run) => {
     const { fileSha256, fileVsync } = run;
     assert(fileSha256 !== null && fileVsync !== null, `run ${run.id} compares a file that was never downloaded`);
+    const waitMs = untilLogged(deps, run);
+    if (waitMs > 0) return sleepNext(deps, 'comparing', 'file', waitMs);
     const onProgress = paced(deps, input);
     const file = filePath(deps, run.id);
     const folded = await foldFile(file, fileSha256, onProgress);
@@ -53,6 +55,16 @@ export async function compareCidSetFile(deps: ReconcileDeps, input: StepInput): 
       throw cause;
     }
   });
+}
+
+/**
+ * The file may show changes that the log shows only after its lag. Compared earlier, they would look as old as the file's other
+ * lines, and events that are merely under way would be repaired. Bounded, since the clocks may disagree by more.
+ */
+function untilLogged({ clock, settings, verify }: ReconcileDeps, { fileCreationTime }: OpenRun): number {
+  if (fileCreationTime === null) return 0;
+  const longestMs = verify.logLagMs + settings.clockSkewMs;
+  return Math.min(longestMs, fileCreationTime.getTime() + longestMs - clock.now().getTime());
 }
 
 /** Keeps the lease alive, at most four times in its length. */
@@ -156,13 +168,18 @@ async function datedDifferences(
   const last = log === null ? new Map<string, CidSetEvent>() : lastEvents(log.window.events);
   const ours = await lastEventsHere(sql, run, [...present.dict, ...present.local]);
   const dated = (side: 'dict' | 'local', cid: string): NewDifference => {
-    // Without a log the file's creation is the latest time at which DICT can have changed what it shows.
-    const dictAt = log === null ? run.fileCreationTime : (last.get(cid)?.timestamp ?? null);
+    // Where the log does not reach the file's creation, that is the latest time at which DICT can have changed what it shows.
+    const dictAt = last.get(cid)?.timestamp ?? (reaches(deps, log, run.fileCreationTime) ? null : run.fileCreationTime);
     const latestMs = Math.max(dictAt?.getTime() ?? 0, ours.get(cid)?.getTime() ?? 0);
     const dueAt = latestMs === 0 ? null : new Date(latestMs + graceMs);
     return { side, cid: cidFromHex(cid), foundBy: 'file', since: last.get(cid)?.timestamp ?? null, dueAt };
   };
   return [...[...present.dict].map((cid) => dated('dict', cid)), ...[...present.local].map((cid) => dated('local', cid))];
+}
+
+/** Whether every event up to that time is in the log as it was read; both are DICT's times. */
+function reaches(deps: ReconcileDeps, log: LogReading | null, time: Date | null): boolean {
+  return log !== null && time !== null && log.firstResponse.getTime() - deps.verify.logLagMs >= time.getTime();
 }
 
 /** When an event of the core's last made these CIDs count or cease to; others are absent. By hex. */

@@ -1,0 +1,114 @@
+/** A file against the base: whatever the two sets are, exactly what differs comes out, in slices of any size. */
+
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { testDatabase } from '../../test/support/database.ts';
+import { cidFromHex } from '../cid/cid.ts';
+import { participant } from '../dict/participant.ts';
+import type { Database } from '../platform/postgres/database.ts';
+import { readBuckets } from '../vsync/bucket-store.ts';
+import { commitTransitions, lockVSyncs, type Scope } from '../vsync/vsync-store.ts';
+import { FileRefused } from './cid-set-file.ts';
+import { type Comparison, compareFile, foldFile } from './file-comparison.ts';
+
+const scope: Scope = { participant: participant('00038166'), keyType: 'EVP' };
+const now = new Date('2026-03-01T12:00:00.000Z');
+const noProgress = (): Promise<void> => Promise.resolve();
+const wide = { differencesMax: 100_000, sliceBuckets: 4_096, sliceCids: 250_000, onProgress: noProgress };
+
+/** CIDs of which several share a bucket: the first byte is one of two, the second one of eight. */
+function randomCids(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const bytes = randomBytes(32);
+    bytes[0] = index % 2 === 0 ? 0x00 : 0xff;
+    bytes[1] = (bytes[1] ?? 0) % 8;
+    return bytes.toString('hex');
+  });
+}
+
+async function commit(database: Database, cids: readonly string[], change: 'added' | 'removed'): Promise<void> {
+  await database.transaction(async (tx) => {
+    const [locked] = await lockVSyncs(tx, [scope], now);
+    assert.ok(locked);
+    const transitions = cids.map((cid) => ({ change, cid: cidFromHex(cid), key: `key of ${cid}` }));
+    await commitTransitions(tx, locked, transitions, { source: 'event', algorithm: 'dict', now });
+  });
+}
+
+async function fileOf(t: TestContext, cids: readonly string[]): Promise<{ file: string; sha256: Buffer }> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-file-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const text = cids.map((cid) => `${cid}\n`).join('');
+  const file = path.join(directory, 'set.cids');
+  await writeFile(file, text);
+  return { file, sha256: createHash('sha256').update(text).digest() };
+}
+
+async function compared(t: TestContext, database: Database, cids: readonly string[], limits = wide): Promise<Comparison> {
+  const { file, sha256 } = await fileOf(t, cids);
+  const folded = await foldFile(file, sha256, noProgress);
+  assert.ok(folded);
+  return compareFile(database, scope, { file, folded, ours: await readBuckets(database, scope) }, limits);
+}
+
+describe('comparing a CID set file', () => {
+  it('finds exactly what each side alone has, by slices as well as at once', async (t) => {
+    const database = await testDatabase(t);
+    const both = randomCids(400);
+    const local = randomCids(23);
+    const gone = randomCids(17);
+    const dict = randomCids(31);
+    await commit(database, [...both, ...local, ...gone], 'added');
+    await commit(database, gone, 'removed');
+    for (const limits of [wide, { ...wide, sliceBuckets: 3 }, { ...wide, sliceCids: 40 }]) {
+      const found = await compared(t, database, [...dict, ...both].toSorted(), limits);
+      assert.deepEqual([...found.dict].toSorted(), dict.toSorted());
+      assert.deepEqual([...found.local].toSorted(), local.toSorted());
+      assert.equal(found.slices > 1, limits !== wide);
+    }
+  });
+
+  it('reads nothing more where the sets are equal', async (t) => {
+    const database = await testDatabase(t);
+    const both = randomCids(50);
+    await commit(database, both, 'added');
+    const found = await compared(t, database, both.toReversed());
+    assert.deepEqual([found.buckets, found.slices, found.dict.size, found.local.size], [0, 0, 0, 0]);
+  });
+
+  it('names the lines of a CID that stands there twice, also where copies cancel each other in XOR', async (t) => {
+    const database = await testDatabase(t);
+    const both = randomCids(10);
+    await commit(database, both, 'added');
+    const [twice] = both;
+    assert.ok(twice);
+    await assert.rejects(compared(t, database, [...both, twice]), (failure) => {
+      assert.ok(failure instanceof FileRefused);
+      assert.match(failure.message, /duplicated: lines 1 and 11 hold the same CID/);
+      assert.doesNotMatch(failure.message, new RegExp(twice));
+      return true;
+    });
+    await assert.rejects(compared(t, database, [...both, twice, twice]), /duplicated: lines 1 and 11/);
+  });
+
+  it('stops at more differences than can be settled one by one', async (t) => {
+    const database = await testDatabase(t);
+    await commit(database, randomCids(5), 'added');
+    await assert.rejects(
+      compared(t, database, randomCids(20), { ...wide, differencesMax: 24 }),
+      /implausible: more than 24 CIDs differ/,
+    );
+  });
+
+  it('does not take a file that is not there, or not the one of that digest, for the file', async (t) => {
+    const { file, sha256 } = await fileOf(t, randomCids(3));
+    assert.equal(await foldFile(`${file}x`, sha256, noProgress), null);
+    assert.equal(await foldFile(file, randomBytes(32), noProgress), null);
+    await writeFile(file, 'not a CID\n');
+    assert.equal(await foldFile(file, sha256, noProgress), null);
+  });
+});
