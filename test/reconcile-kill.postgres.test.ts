@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -135,6 +135,7 @@ async function assertRepaired(world: World): Promise<void> {
     `SELECT count(*) AS repairs FROM audit_log WHERE kind = 'correction'`,
   );
   assert.equal(repairs[0]?.repairs, 6, 'each divergence was repaired once');
+  assert.deepEqual(await readdir(world.orders.workDirectory), [], 'no file is left behind');
 }
 
 const steps = [

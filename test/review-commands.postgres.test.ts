@@ -24,6 +24,7 @@ async function withOrphan(t: TestContext) {
   world.pass(10 * minuteMs);
   await world.reconcile();
   const [item] = JSON.parse((await world.command('review', 'list', '--json')).stdout);
+  // What --json prints is the product's own, checked by what the tests do with it.
   return { ...world, sample, item: item as { id: string; key: string; version: number } };
 }
 

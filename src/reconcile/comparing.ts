@@ -59,12 +59,14 @@ export async function compareCidSetFile(deps: ReconcileDeps, input: StepInput): 
 
 /**
  * The file may show changes that the log shows only after its lag. Compared earlier, they would look as old as the file's other
- * lines, and events that are merely under way would be repaired. Bounded, since the clocks may disagree by more.
+ * lines, and events that are merely under way would be repaired. A file from the future tells of clocks that disagree: waiting
+ * would not help, and what the log does not reach is dated by the file then.
  */
 function untilLogged({ clock, settings, verify }: ReconcileDeps, { fileCreationTime }: OpenRun): number {
   if (fileCreationTime === null) return 0;
   const longestMs = verify.logLagMs + settings.clockSkewMs;
-  return Math.min(longestMs, fileCreationTime.getTime() + longestMs - clock.now().getTime());
+  const waitMs = fileCreationTime.getTime() + longestMs - clock.now().getTime();
+  return waitMs <= longestMs + settings.clockSkewMs ? waitMs : 0;
 }
 
 /** Keeps the lease alive, at most four times in its length. */

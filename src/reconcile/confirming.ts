@@ -11,6 +11,7 @@ import { inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts'
 import { dropExplained, insertDifferences, knownUnsettled, repairsTouchedSince, tallyRun } from './divergence-store.ts';
 import { finish } from './ending.ts';
 import { gatherEvidence } from './evidence.ts';
+import { holdForIngest } from './ingest-hold.ts';
 import { go, type Next, type OpenState, type ReconcileDeps, type Rung } from './reconciliation.ts';
 import { fenceRun, type RunChange, updateRun } from './run-store.ts';
 
@@ -20,7 +21,7 @@ const askAgainMs = 60_000;
 export async function confirmReconciliation(deps: ReconcileDeps, input: StepInput): Promise<Next> {
   return inState(deps, input, ['confirming'], async (run) => {
     const { confirmRunId } = run;
-    if (confirmRunId === null) return askFor(deps, input, run);
+    if (confirmRunId === null) return (await holdForIngest(deps, input, run)) ?? askFor(deps, input, run);
     const outcome = (await readVerification(deps.database, confirmRunId))?.outcome ?? null;
     if (outcome === null) return verifyNext(run, confirmRunId);
     switch (outcome.kind) {

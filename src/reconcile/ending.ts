@@ -3,7 +3,7 @@
  * and the downloaded file goes.
  */
 
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import * as path from 'node:path';
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { appendOutbox } from '../ledger/outbox.ts';
@@ -56,7 +56,7 @@ export async function finish(deps: ReconcileDeps, input: StepInput, ending: Endi
       },
     ]);
   });
-  await rm(filePath(deps, input.runId), { force: true });
+  await removeFiles(deps, input.runId);
   log.info({ runId: input.runId, state, reason }, 'reconciliation ended');
   return { kind: 'ended', state, reason };
 }
@@ -64,4 +64,17 @@ export async function finish(deps: ReconcileDeps, input: StepInput, ending: Endi
 /** Where the run's CID set file stands on this machine. */
 export function filePath(deps: Pick<ReconcileDeps, 'workDirectory'>, runId: string): string {
   return path.join(deps.workDirectory, `${runId}.cids`);
+}
+
+/** The run's file, and what processes that were killed while they downloaded it have left: all of them begin with the run's id. */
+async function removeFiles({ workDirectory }: Pick<ReconcileDeps, 'workDirectory'>, runId: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(workDirectory);
+  } catch (cause) {
+    // No file was ever downloaded on this machine.
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
+    throw cause;
+  }
+  for (const name of names) if (name.startsWith(runId)) await rm(path.join(workDirectory, name), { force: true });
 }

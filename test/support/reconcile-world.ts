@@ -57,6 +57,21 @@ const minuteMs = 60_000;
 
 /** Both sides hold the same keys, imported an hour ago, and DICT has said OK to that. */
 export async function reconcileWorld(t: TestContext, options: ReconcileWorldOptions = {}) {
+  const parts = await worldParts(t, options);
+  const { clock, database, scope, state } = parts;
+  const world = { ...parts, ...worldActions(parts) };
+  const first = world.take(options.keys ?? 40);
+  state.seedEntries(first);
+  await load(database, clock, scope, first);
+  pass(clock, 60 * minuteMs);
+  assert.equal((await world.verify()).kind, 'in-sync');
+  pass(clock, 60 * minuteMs);
+  return { ...world, first };
+}
+
+type WorldParts = Awaited<ReturnType<typeof worldParts>>;
+
+async function worldParts(t: TestContext, options: ReconcileWorldOptions) {
   const scope: Scope = { ...SCOPE, keyType: options.keyType ?? SCOPE.keyType };
   const database = await testDatabase(t);
   const clock = steppedClock();
@@ -84,20 +99,26 @@ export async function reconcileWorld(t: TestContext, options: ReconcileWorldOpti
     ...createReconciliationSteps(deps),
     ...createVerificationSteps({ database, dict, clock, settings: verify, newId: randomUUID }),
   };
-  const contextOf = (from: AllSteps): FlowContext<AllSteps> => ({
-    steps: from,
-    sleep: async (ms) => pass(clock, ms),
-    waitForWake: async (ms) => pass(clock, ms),
-  });
+  return { scope, database, clock, state: simulator.state, deps, steps, apiUrl: simulator.apiUrl };
+}
+
+/** What a scenario can do to its world, and ask of it. */
+function worldActions({ scope, database, clock, state, deps, steps }: WorldParts) {
+  const verify = (runId: string = randomUUID()): Promise<VerificationOutcome> =>
+    verification(contextOf(clock, steps), { runId, ...scope, trigger: 'test' });
   const fresh = sampleEntries({ seed: 11, ...scope, count: 100_000 });
-  const world = {
-    scope,
-    database,
-    clock,
-    state: simulator.state,
-    deps,
-    steps,
-    apiUrl: simulator.apiUrl,
+  const open = (
+    request: { readonly verificationRunId?: string; readonly fromRung?: Rung; readonly by?: string } = {},
+  ): Promise<Opening> =>
+    openReconciliation(deps, {
+      ...scope,
+      requestedBy: { name: request.by ?? 'dict-vsync', authenticated: true },
+      verificationRunId: request.verificationRunId ?? null,
+      ...(request.fromRung === undefined ? {} : { fromRung: request.fromRung }),
+    });
+  const run = (runId: string, from: AllSteps = steps, owner: string = randomUUID()): Promise<ReconciliationOutcome> =>
+    reconciliation(contextOf(clock, from), { runId, owner });
+  return {
     /** Entries that neither side has yet. */
     take: (count: number): SampleEntry[] => Array.from({ length: count }, () => takeOne(fresh)),
     pass: (ms: number): void => pass(clock, ms),
@@ -107,46 +128,33 @@ export async function reconcileWorld(t: TestContext, options: ReconcileWorldOpti
     event: (action: string, sample: SampleEntry, at: Date = clock.now(), more: Record<string, unknown> = {}) =>
       eventOf(action, sample, at, more),
     load: (samples: readonly SampleEntry[]) => load(database, clock, scope, samples),
-    verify: (runId: string = randomUUID()): Promise<VerificationOutcome> =>
-      verification(contextOf(steps), { runId, ...scope, trigger: 'test' }),
-    open: (
-      request: { readonly verificationRunId?: string; readonly fromRung?: Rung; readonly by?: string } = {},
-    ): Promise<Opening> =>
-      openReconciliation(deps, {
-        ...scope,
-        requestedBy: { name: request.by ?? 'dict-vsync', authenticated: true },
-        verificationRunId: request.verificationRunId ?? null,
-        ...(request.fromRung === undefined ? {} : { fromRung: request.fromRung }),
-      }),
-    run: (runId: string, from: AllSteps = steps, owner: string = randomUUID()): Promise<ReconciliationOutcome> =>
-      reconciliation(contextOf(from), { runId, owner }),
+    verify,
+    open,
+    run,
     /** Verifies; where DICT disagrees, reconciles and answers how that ended. */
     reconcile: async (): Promise<{ runId: string; outcome: ReconciliationOutcome }> => {
       const verificationRunId = randomUUID();
-      const verified = await world.verify(verificationRunId);
+      const verified = await verify(verificationRunId);
       assert.equal(verified.kind === 'in-sync', false, 'there is something to reconcile');
-      const opening = await world.open({ verificationRunId });
+      const opening = await open({ verificationRunId });
       assert.ok(opening.kind === 'opened', JSON.stringify(opening));
-      return { runId: opening.runId, outcome: await world.run(opening.runId) };
+      return { runId: opening.runId, outcome: await run(opening.runId) };
     },
     reconcileFrom: async (fromRung: Rung, by?: string): Promise<{ runId: string; outcome: ReconciliationOutcome }> => {
-      const opening = await world.open({ fromRung, ...(by === undefined ? {} : { by }) });
+      const opening = await open({ fromRung, ...(by === undefined ? {} : { by }) });
       assert.ok(opening.kind === 'opened', JSON.stringify(opening));
-      return { runId: opening.runId, outcome: await world.run(opening.runId) };
+      return { runId: opening.runId, outcome: await run(opening.runId) };
     },
     entry: (key: string) => readEntry(database, scope.participant, key),
     divergences: (runId: string) => divergences(database, runId),
     count: (text: string) => count(database, text),
     /** Fails unless base and DICT hold the same entries, each under the same CID. */
-    assertEqualSides: () => assertEqualSides(database, scope, simulator.state),
+    assertEqualSides: () => assertEqualSides(database, scope, state),
   };
-  const first = world.take(options.keys ?? 40);
-  simulator.state.seedEntries(first);
-  await load(database, clock, scope, first);
-  pass(clock, 60 * minuteMs);
-  assert.equal((await world.verify()).kind, 'in-sync');
-  pass(clock, 60 * minuteMs);
-  return { ...world, first };
+}
+
+function contextOf(clock: ReturnType<typeof steppedClock>, steps: AllSteps): FlowContext<AllSteps> {
+  return { steps, sleep: async (ms) => pass(clock, ms), waitForWake: async (ms) => pass(clock, ms) };
 }
 
 function pass(clock: ReturnType<typeof steppedClock>, ms: number): void {
