@@ -11,7 +11,7 @@ import type { DemoWorld } from './world.ts';
 
 /** Loads these entries as of that time. `onProgress` hears the rows so far. */
 export async function loadBase(
-  world: Pick<DemoWorld, 'base' | 'directory'>,
+  world: Pick<DemoWorld, 'directory'> & { readonly base: Pick<DemoWorld['base'], 'database' | 'clock'> },
   entries: readonly SampleEntry[],
   asOf: Date,
   onProgress: (keys: number) => void,
