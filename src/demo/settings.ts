@@ -21,9 +21,9 @@ export const OURS: Participant = participant('99999004');
 
 export const DEMO = {
   /** Seconds of the story's clock in one of ours. */
-  scale: 30,
+  scale: 60,
   /** How long before the present the story begins: with this scale, four minutes of ours until the present is reached. */
-  headStartMs: 7_200_000,
+  headStartMs: 14_400_000,
   /** Changes by people, in one second of the story's clock, over all key types. */
   changesPerSecond: 2,
   /** The latest delivery of an event after the change it tells of. */

@@ -51,7 +51,7 @@ export function stageOutput(io: Pick<Io, 'stdout' | 'env'>, stages: number): Sta
       const since = `${((performance.now() - startMs) / 1_000).toFixed(1)} s`;
       stdout.write(`\n${toned('quiet', `[${number}/${stages}]`)} ${toned('strong', title)}  ${toned('quiet', `+${since}`)}\n`);
     },
-    line: (text) => stdout.write(`${indent}${text}\n`),
+    line: (text) => stdout.write(text === '' ? '\n' : `${indent}${text}\n`),
     block: (text) => stdout.write(`${text.replaceAll(/^(?=.)/gm, indent)}`),
     progress: (title, total) => (terminal && env['TERM'] !== 'dumb' ? bar(stdout, title, total) : silent),
     toned,

@@ -1,5 +1,6 @@
 /** The demo from its first stage to its last: what happens in which order. What each part does stands in its own file. */
 
+import { once } from 'node:events';
 import type { Io } from '../cli/io.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { seededRandom } from '../simulator/random.ts';
@@ -7,16 +8,18 @@ import { type Background, inBackground } from './background.ts';
 import { type EventFeed, eventFeed } from './event-feed.ts';
 import { compareSides } from './final-comparison.ts';
 import { loadBase } from './loading.ts';
+import { showBeforeAndAfter, showPlanted, showReconciled, showRepairs } from './outcome-tables.ts';
 import { type Planted, plant } from './planting.ts';
 import { type Population, populate } from './population.ts';
-import { reconcileAll } from './reconciliation-round.ts';
+import { type Reconciled, reconcileAll } from './reconciliation-round.ts';
+import { readRepairs } from './repairs.ts';
 import { DEMO, type DemoOptions, OURS } from './settings.ts';
 import type { StageOutput } from './stage-output.ts';
 import { type Traffic, traffic } from './traffic.ts';
-import { showVerified, verifyAll } from './verification-round.ts';
+import { showVerified, type Verified, verifyAll } from './verification-round.ts';
 import { type DemoWorld, openWorld } from './world.ts';
 
-export const STAGES = 9;
+export const STAGES = 11;
 
 interface Story {
   readonly options: DemoOptions;
@@ -36,7 +39,10 @@ export async function tellStory(io: Io, options: DemoOptions, output: StageOutpu
   const world = await openWorld(io, options);
   const background = inBackground(io.signal);
   try {
-    return await background.guard(tell(world, background, options, output));
+    const endedWell = await background.guard(tell(world, background, options, output));
+    await background.stop();
+    if (options.keep !== null) await leaveRunning(world, output, io.signal);
+    return endedWell;
   } finally {
     await background.stop();
     await world.close();
@@ -51,12 +57,56 @@ async function tell(world: DemoWorld, background: Background, options: DemoOptio
   await load(story);
   await verifyUnderTraffic(story);
   const planted = await goWrong(story);
-  await verifyAgain(story);
-  await reconcile(story);
-  await scan(story);
-  await endTraffic(story);
-  void planted;
-  return compare(story);
+  const before = await verifyAgain(story);
+  const repairing = await reconcile(story);
+  const scanning = await scan(story);
+  const after = await endTraffic(story);
+  const equal = await compare(story);
+  const repairs = await readRepairs(world.base.database, planted);
+  output.stage('What it came to');
+  showBeforeAndAfter(output, before, after);
+  output.line('');
+  showRepairs(output, repairs);
+  showWhatIsNext(story, [...repairing, ...scanning]);
+  const refused = Object.entries(world.simulator.state.counts()).filter(([name]) => name.endsWith(' 429'));
+  if (refused.length > 0) output.line(output.toned('bad', `DICT refused calls for their number: ${JSON.stringify(refused)}`));
+  const repaired = repairs.planted.every((one) => one.repaired) && repairs.needless === 0;
+  const endedWell = equal && repaired && after.every(({ answer }) => answer === 'OK');
+  output.line('');
+  output.line(
+    endedWell
+      ? output.toned('good', 'DICT says OK for every key type, and base and DICT are equal entry by entry.')
+      : output.toned('bad', 'Base and DICT did not end equal, or not everything that went wrong was found and repaired.'),
+  );
+  return endedWell;
+}
+
+function showWhatIsNext({ options, output }: Story, runs: readonly Reconciled[]): void {
+  output.line('');
+  output.line('Reports of these runs:');
+  for (const { keyType, reportId, status } of runs) output.line(`  ${reportId}  ${keyType.padEnd(5)} ${status}`);
+  if (options.keep !== null) return;
+  output.line('Orphans are set aside, out of the VSync, until a person decides about each (dict-vsync review).');
+  output.line('"npm run demo -- --keep DIRECTORY" leaves all of it running to look into.');
+}
+
+/** Until interrupted. The commands find this base and this DICT by two variables. */
+async function leaveRunning(world: DemoWorld, output: StageOutput, signal: AbortSignal): Promise<void> {
+  world.clock.catchUp();
+  output.line('');
+  output.line('Everything goes on running until Ctrl+C. In another terminal:');
+  output.line('');
+  for (const [name, value] of Object.entries(world.env)) output.line(`  export ${name}='${value}'`);
+  for (const [command, about] of [
+    ['status', 'where every key type stands'],
+    ['report list', 'the runs of this story; "report show ID" has what each found'],
+    ['review list', 'the orphans that wait for a person'],
+    ['verify', 'ask DICT again'],
+    ['audit list', 'who changed what, hash-chained'],
+  ]) {
+    output.line(`  npm run dict-vsync -- ${(command ?? '').padEnd(12)} # ${about}`);
+  }
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 const count = (value: number): string => value.toLocaleString('en-US');
@@ -110,26 +160,34 @@ async function verifyUnderTraffic(story: Story): Promise<void> {
 async function goWrong({ world, output, options, population, feed }: Story): Promise<readonly Planted[]> {
   output.stage(`${options.divergences} things go wrong behind our back`);
   const { state } = world.simulator;
-  const planted = await plant({ state, database: world.base.database, clock: world.clock, push: feed.push }, options, population);
+  const deps = { state, database: world.base.database, clock: world.clock, push: feed.push };
+  const planted = await plant(deps, options, population);
+  showPlanted(output, planted);
   return planted;
 }
 
-async function verifyAgain({ world, output, background }: Story): Promise<void> {
+async function verifyAgain({ world, output, background }: Story): Promise<Verified[]> {
   output.stage('Verification of all key types: NOK, and where');
-  showVerified(output, await verifyAll(world, output, background.signal));
+  const verified = await verifyAll(world, output, background.signal);
+  showVerified(output, verified);
+  return verified;
 }
 
-async function reconcile({ world, output, background }: Story): Promise<void> {
+async function reconcile({ world, output, background }: Story): Promise<Reconciled[]> {
   output.stage('Reconciliation: the cheapest proof first, each repair proved by DICT');
-  for (const one of await reconcileAll(world, output, background.signal, null)) output.line(JSON.stringify(one));
+  const runs = await reconcileAll(world, output, background.signal, null);
+  await showReconciled(world.base.database, output, runs);
+  return runs;
 }
 
-async function scan({ world, output, background }: Story): Promise<void> {
+async function scan({ world, output, background }: Story): Promise<Reconciled[]> {
   output.stage('What no verification can see: every row recomputed');
-  for (const one of await reconcileAll(world, output, background.signal, 'scan')) output.line(JSON.stringify(one));
+  const runs = await reconcileAll(world, output, background.signal, 'scan');
+  await showReconciled(world.base.database, output, runs);
+  return runs;
 }
 
-async function endTraffic(story: Story): Promise<void> {
+async function endTraffic(story: Story): Promise<Verified[]> {
   const { world, output, background, feed } = story;
   output.stage('Traffic ends, and DICT is asked for the last time');
   story.stopTraffic.abort();
@@ -139,16 +197,25 @@ async function endTraffic(story: Story): Promise<void> {
   output.line(
     `${count(story.traffic.made)} changes by people; ${count(counts.delivered)} events delivered, ${count(counts.duplicate)} of them twice, ${counts.dead} refused`,
   );
-  showVerified(output, await verifyAll(world, output, background.signal));
+  const verified = await verifyAll(world, output, background.signal);
+  showVerified(output, verified);
+  return verified;
 }
 
 async function compare({ world, output }: Story): Promise<boolean> {
-  output.stage('Base and DICT, entry by entry');
+  output.stage('Base and DICT, entry by entry: attributes, RequestId, CID, and VSyncs computed anew');
   let same = true;
   for (const keyType of KEY_TYPES) {
     const compared = await compareSides(world.base.database, world.simulator.state, { participant: OURS, keyType });
     same &&= compared.same;
-    output.line(JSON.stringify(compared));
+    const { equal, different, onlyHere, onlyAtDict, vsyncEqual } = compared;
+    const verdict = compared.same
+      ? output.toned('good', 'equal')
+      : output.toned(
+          'bad',
+          `${different} different, ${onlyHere} only here, ${onlyAtDict} only at DICT, VSyncs ${vsyncEqual ? '' : 'un'}equal`,
+        );
+    output.line(`${keyType.padEnd(5)} ${count(equal).padStart(9)} entries  VSync ${compared.vsync.slice(0, 12)}…  ${verdict}`);
   }
   return same;
 }
