@@ -33,7 +33,9 @@ export async function saveDifferences(
        ($7::text[])[n], $8, $9, $10
      FROM generate_series(1, $11::int) AS n
      ON CONFLICT (run_id, cid) DO UPDATE
-     SET state = excluded.state, side = excluded.side, since = excluded.since, found_by = excluded.found_by`,
+     SET state = excluded.state, side = excluded.side, since = excluded.since,
+       -- Once known, a hidden difference is an exception of the anchor, and explained without asking DICT again.
+       found_by = CASE dict_sync_differences.found_by WHEN 'residual' THEN 'residual' ELSE excluded.found_by END`,
     [
       run.runId,
       run.scope.participant,

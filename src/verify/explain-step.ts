@@ -118,7 +118,7 @@ async function store(tx: Transaction, deps: VerifyDeps, run: Run, { decision, se
           tx,
           run,
           'in-flight',
-          pending.map((each) => ({ ...each, foundBy: 'log' })),
+          pending.map((each) => ({ ...each, foundBy: byResidual.has(each.cid) ? 'residual' : 'log' })),
           position,
         );
       else
