@@ -48,29 +48,45 @@ const firstFresh = 2_000_000;
 const freshMax = 1_000_000;
 const tickMs = 200;
 
-/** `known`: entries that DICT and the base have from the start. */
-export function traffic(deps: TrafficDeps, settings: TrafficSettings, known: readonly CreatedEntry[]): Traffic {
-  const { clock, random } = deps;
+/** Keys that nobody is changing at the moment, and new ones. */
+interface KeySupply {
+  /** Takes any key out of the idle ones: no two changes of one key are under way at a time. */
+  take(keyType: KeyType): KeyInUse | null;
+  putBack(key: KeyInUse): void;
+  fresh(keyType: KeyType): CreatedEntry;
+}
+
+function keySupply(random: Random, { participant, seed }: TrafficSettings, known: readonly CreatedEntry[]): KeySupply {
   const idle = new Map<KeyType, KeyInUse[]>(KEY_TYPES.map((keyType) => [keyType, []]));
   for (const { entry } of known) idle.get(entry.keyType)?.push({ entry, lastMs: 0 });
-  const fresh = new Map(
+  const unused = new Map(
     KEY_TYPES.map((keyType) => {
-      const { participant, seed } = settings;
-      return [keyType, sampleEntries({ seed: `${seed} traffic`, participant, keyType, count: freshMax, first: firstFresh })];
+      const wanted = { seed: `${seed} traffic`, participant, keyType, count: freshMax, first: firstFresh };
+      return [keyType, sampleEntries(wanted)];
     }),
   );
-  const state = { made: 0, called: 0, begun: 0 };
+  return {
+    take: (keyType) => {
+      const keys = idle.get(keyType) ?? [];
+      const index = random.below(keys.length);
+      const taken = keys[index];
+      const last = keys.pop();
+      if (taken === undefined || last === undefined) return null;
+      if (last !== taken) keys[index] = last;
+      return taken;
+    },
+    putBack: (key) => void idle.get(key.entry.keyType)?.push(key),
+    fresh: (keyType) => {
+      const wanted = unused.get(keyType)?.next().value;
+      if (wanted === undefined) throw new RangeError(`traffic: more than ${freshMax} new keys`);
+      return wanted;
+    },
+  };
+}
 
-  /** Takes any key out of the idle ones: no two changes of one key are under way at a time. */
-  function take(keyType: KeyType): KeyInUse | null {
-    const keys = idle.get(keyType) ?? [];
-    const index = random.below(keys.length);
-    const taken = keys[index];
-    const last = keys.pop();
-    if (taken === undefined || last === undefined) return null;
-    if (last !== taken) keys[index] = last;
-    return taken;
-  }
+/** Makes one change of any kind at DICT, and has the core tell of it. */
+function changeMaker(deps: TrafficDeps, { participant }: TrafficSettings, keys: KeySupply): () => Promise<void> {
+  const { clock, random } = deps;
 
   function occurred(key: KeyInUse): Date {
     key.lastMs = Math.max(clock.now().getTime(), key.lastMs + 1);
@@ -78,14 +94,13 @@ export function traffic(deps: TrafficDeps, settings: TrafficSettings, known: rea
   }
 
   async function create(keyType: KeyType): Promise<void> {
-    const wanted = fresh.get(keyType)?.next().value;
-    if (wanted === undefined) throw new RangeError(`traffic: more than ${freshMax} new keys`);
+    const wanted = keys.fresh(keyType);
     const answer = await deps.dict.createEntry({ ...wanted, reason: 'USER_REQUESTED' });
     // DICT itself makes up the key of an EVP entry.
     const key: KeyInUse = { entry: { ...wanted.entry, key: answer.entry.key }, lastMs: 0 };
     const created = { entry: key.entry, requestId: wanted.requestId };
     deps.push({ action: 'key.created', created, occurredAt: occurred(key) });
-    idle.get(keyType)?.push(key);
+    keys.putBack(key);
   }
 
   async function update(key: KeyInUse): Promise<void> {
@@ -97,25 +112,30 @@ export function traffic(deps: TrafficDeps, settings: TrafficSettings, known: rea
     await deps.dict.updateEntry({ key: entry.key, account: entry.account, owner, reason });
     key.entry = entry;
     deps.push({ action: 'key.updated', entry, occurredAt: occurred(key) });
-    idle.get(keyType)?.push(key);
+    keys.putBack(key);
   }
 
   async function remove(key: KeyInUse): Promise<void> {
     const { key: text, keyType } = key.entry;
-    const { participant } = settings;
     await deps.dict.deleteEntry({ participant, key: text, reason: 'USER_REQUESTED' });
     deps.push({ action: 'key.deleted', participant, key: text, keyType, occurredAt: occurred(key) });
   }
 
-  async function change(): Promise<void> {
+  return async () => {
     const keyType = KEY_TYPES[random.below(KEY_TYPES.length)] ?? KEY_TYPES[0];
     const kind = random.next();
-    const key = kind < 0.4 ? null : take(keyType);
+    const key = kind < 0.4 ? null : keys.take(keyType);
     if (key === null) await create(keyType);
     else if (kind < 0.7) await update(key);
     else await remove(key);
-    state.made += 1;
-  }
+  };
+}
+
+/** `known`: entries that DICT and the base have from the start. */
+export function traffic(deps: TrafficDeps, settings: TrafficSettings, known: readonly CreatedEntry[]): Traffic {
+  const { clock } = deps;
+  const change = changeMaker(deps, settings, keySupply(deps.random, settings, known));
+  const state = { made: 0, called: 0, begun: 0 };
 
   async function run(signal: AbortSignal): Promise<void> {
     const startMs = clock.now().getTime();
@@ -126,6 +146,9 @@ export function traffic(deps: TrafficDeps, settings: TrafficSettings, known: rea
       while (state.begun < state.called && underWay.size < settings.concurrency) {
         state.begun += 1;
         const one: Promise<void> = change()
+          .then(() => {
+            state.made += 1;
+          })
           .catch((cause: unknown) => {
             failure ??= cause;
           })
