@@ -70,7 +70,7 @@ async function firstAnswer(world: DemoWorld, runId: string): Promise<Verified['a
 }
 
 /** What came of it in one sentence, and whether that is good. */
-export function sentenceOf({ outcome, answer }: Verified): { readonly tone: Tone; readonly text: string } {
+function sentenceOf({ outcome, answer }: Verified): { readonly tone: Tone; readonly text: string } {
   switch (outcome.kind) {
     case 'in-sync':
       if (outcome.proof === 'ok') {
