@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { type IngestCounts, type IngestDeps, ingestBatch } from '../ingest/ingest-batch.ts';
+import { writeProgress } from '../ingest/ingest-progress.ts';
 import type { CreatedEntry } from '../simulator/control.ts';
 import type { Random } from '../simulator/random.ts';
 
@@ -105,6 +106,9 @@ export function eventFeed(deps: IngestDeps & { readonly random: Random }, settin
         pumping = false;
         await clock.sleep(settings.pumpMs, signal).catch(() => {});
       }
+      const { origin } = settings;
+      const end = { origin, consumed: counts.delivered, backlog: 0, oldestUnconsumedAt: null, latestOccurredAt: null };
+      await writeProgress(deps.database, { ...end, endedAt: clock.now() }, clock.now());
     },
     drained: async (signal) => {
       while (waiting.length > 0 || pumping) await clock.sleep(settings.pumpMs, signal);

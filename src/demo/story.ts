@@ -102,9 +102,9 @@ async function leaveRunning(world: DemoWorld, output: StageOutput, signal: Abort
     ['report list', 'the runs of this story; "report show ID" has what each found'],
     ['review list', 'the orphans that wait for a person'],
     ['verify', 'ask DICT again'],
-    ['audit list', 'who changed what, hash-chained'],
+    [`audit list --participant ${OURS}`, 'who changed what, hash-chained'],
   ]) {
-    output.line(`  npm run dict-vsync -- ${(command ?? '').padEnd(12)} # ${about}`);
+    output.line(`  npm run dict-vsync -- ${(command ?? '').padEnd(33)} # ${about}`);
   }
   if (!signal.aborted) await once(signal, 'abort');
 }
