@@ -7,10 +7,10 @@ import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { participant } from '../src/dict/participant.ts';
 import { sampleEntries } from '../src/dict/sample-entries.ts';
+import { flatEntry } from '../src/event/flat-entry.ts';
 import type { Database } from '../src/platform/postgres/database.ts';
 import { type CommandOutcome, runLine } from './support/command-run.ts';
 import { testDatabase } from './support/database.ts';
-import { flatEntry } from './support/key-events.ts';
 
 const ours = '00038166';
 const samples = [...sampleEntries({ seed: 'commands', participant: participant(ours), keyType: 'EVP', count: 5 })];

@@ -14,8 +14,9 @@ import { fileURLToPath } from 'node:url';
 import { KEY_TYPES } from '../src/dict/key-type.ts';
 import { participant } from '../src/dict/participant.ts';
 import { sampleEntries } from '../src/dict/sample-entries.ts';
+import { flatEntry } from '../src/event/flat-entry.ts';
 import { testDatabase } from './support/database.ts';
-import { flatEntry, withAccount } from './support/key-events.ts';
+import { withAccount } from './support/key-events.ts';
 import { assertSound, baseState } from './support/stored-state.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));

@@ -13,6 +13,7 @@ import { ConfigRefused, loadConfig } from '../config.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { isParticipant, type Participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
+import { flatEntry } from '../event/flat-entry.ts';
 import { scaledClock, systemClock } from '../platform/clock.ts';
 import type { ActiveEntry } from '../simulator/control.ts';
 import { READINGS, type Readings } from '../simulator/options.ts';
@@ -162,22 +163,7 @@ async function writeEntries(io: Io, simulator: Simulator, file: string): Promise
 
 function* entryLines(entries: Iterable<ActiveEntry>): Generator<string> {
   for (const { entry, requestId } of entries) {
-    const { account, owner } = entry;
-    const row = {
-      key: entry.key,
-      key_type: entry.keyType,
-      ispb: account.participant,
-      branch: account.branch,
-      account_number: account.accountNumber,
-      account_type: account.accountType,
-      account_opened_at: account.openingDate,
-      owner_type: owner.type,
-      owner_tax_id: owner.taxIdNumber,
-      owner_name: owner.name,
-      owner_trade_name: owner.tradeName,
-      registered_at: entry.creationDate,
-      request_id: requestId,
-    };
+    const row = { ...flatEntry(entry, requestId), registered_at: entry.creationDate };
     yield `${JSON.stringify(row)}\n`;
   }
 }

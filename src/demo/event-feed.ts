@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
+import { flatEntry } from '../event/flat-entry.ts';
 import { type IngestCounts, type IngestDeps, ingestBatch } from '../ingest/ingest-batch.ts';
 import { writeProgress } from '../ingest/ingest-progress.ts';
 import type { CreatedEntry } from '../simulator/control.ts';
@@ -136,27 +137,10 @@ function wireForm(event: CoreEvent): Record<string, unknown> {
   const head = { event_id: randomUUID(), action, occurred_at: event.occurredAt.toISOString() };
   switch (event.action) {
     case 'key.created':
-      return { ...head, payload: { ...flatForm(event.created.entry), request_id: event.created.requestId } };
+      return { ...head, payload: flatEntry(event.created.entry, event.created.requestId) };
     case 'key.updated':
-      return { ...head, payload: flatForm(event.entry) };
+      return { ...head, payload: flatEntry(event.entry) };
     default:
       return { ...head, payload: { ispb: event.participant, key: event.key, key_type: event.keyType } };
   }
-}
-
-/** An entry in the flat form of events and of `dict-vsync import`. */
-export function flatForm({ key, keyType, account, owner }: CreatedEntry['entry']): Record<string, string | null> {
-  return {
-    key,
-    key_type: keyType,
-    ispb: account.participant,
-    branch: account.branch,
-    account_number: account.accountNumber,
-    account_type: account.accountType,
-    account_opened_at: account.openingDate,
-    owner_type: owner.type,
-    owner_tax_id: owner.taxIdNumber,
-    owner_name: owner.name,
-    owner_trade_name: owner.tradeName,
-  };
 }

@@ -4,9 +4,9 @@ import { createReadStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import type { SampleEntry } from '../dict/sample-entries.ts';
+import { flatEntry } from '../event/flat-entry.ts';
 import { importBase } from '../ingest/entry-import.ts';
 import { ndjsonRows } from '../ingest/import-file.ts';
-import { flatForm } from './event-feed.ts';
 import type { DemoWorld } from './world.ts';
 
 /** Loads these entries as of that time. `onProgress` hears the rows so far. */
@@ -18,7 +18,7 @@ export async function loadBase(
   signal: AbortSignal,
 ): Promise<void> {
   const file = path.join(world.directory, 'base.ndjson');
-  const lines = entries.map(({ entry, requestId }) => `${JSON.stringify({ ...flatForm(entry), request_id: requestId })}\n`);
+  const lines = entries.map(({ entry, requestId }) => `${JSON.stringify(flatEntry(entry, requestId))}\n`);
   await writeFile(file, lines.join(''), { mode: 0o600 });
   const { database, clock } = world.base;
   await importBase(

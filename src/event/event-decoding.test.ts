@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { flatEntry, oneSample } from '../../test/support/key-events.ts';
+import { oneSample } from '../../test/support/key-events.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
 import { decodeEvent } from './event-decoding.ts';
+import { flatEntry } from './flat-entry.ts';
 import type { DecodedEvent, InvalidReason, KeyEvent } from './key-event.ts';
 
 const limits = { occurredAtMax: new Date('2026-12-01T00:00:00.000Z') };

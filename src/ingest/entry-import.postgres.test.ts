@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';
-import { type EventText, flatEntry, oneSample, received, withAccount } from '../../test/support/key-events.ts';
+import { type EventText, oneSample, received, withAccount } from '../../test/support/key-events.ts';
 import { assertSound, baseState } from '../../test/support/stored-state.ts';
 import { cidToHex, computeCid } from '../cid/cid.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
+import { flatEntry } from '../event/flat-entry.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import { readVSync } from '../vsync/vsync-store.ts';

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';
-import { flatEntry } from '../../test/support/key-events.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
+import { flatEntry } from '../event/flat-entry.ts';
 import { systemClock } from '../platform/clock.ts';
 import { readIngestBacklog } from './ingest-backlog.ts';
 import type { IngestSettings } from './ingest-stream.ts';

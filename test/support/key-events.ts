@@ -6,25 +6,6 @@ import { participant } from '../../src/dict/participant.ts';
 import { sampleEntries } from '../../src/dict/sample-entries.ts';
 import type { ReceivedEvent } from '../../src/ingest/ingest-batch.ts';
 
-/** The fields of an entry in the flat form. */
-export function flatEntry(entry: Entry, requestId: string | null = null): Record<string, unknown> {
-  const { account, owner } = entry;
-  return {
-    key: entry.key,
-    key_type: entry.keyType,
-    ispb: account.participant,
-    branch: account.branch,
-    account_number: account.accountNumber,
-    account_type: account.accountType,
-    account_opened_at: account.openingDate,
-    owner_type: owner.type,
-    owner_tax_id: owner.taxIdNumber,
-    owner_name: owner.name,
-    owner_trade_name: owner.tradeName,
-    ...(requestId === null ? {} : { request_id: requestId }),
-  };
-}
-
 /** The entry with another account. */
 export function withAccount(entry: Entry, accountNumber: string): Entry {
   return { ...entry, account: { ...entry.account, accountNumber } };

@@ -16,6 +16,7 @@ import type { Entry } from '../../src/dict/entry.ts';
 import type { KeyType } from '../../src/dict/key-type.ts';
 import { participant } from '../../src/dict/participant.ts';
 import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
+import { flatEntry } from '../../src/event/flat-entry.ts';
 import type { FlowContext } from '../../src/flow/context.ts';
 import { type ReconciliationOutcome, reconciliation } from '../../src/flow/reconciliation.ts';
 import { verification } from '../../src/flow/verification.ts';
@@ -214,31 +215,9 @@ function eventOf(
   at: Date,
   more: Record<string, unknown>,
 ): Record<string, unknown> {
-  const { account, owner } = entry;
-  return {
-    event_id: randomUUID(),
-    action,
-    occurred_at: at.toISOString(),
-    payload: {
-      key: entry.key,
-      key_type: entry.keyType,
-      ispb: account.participant,
-      ...(action === 'key.deleted'
-        ? {}
-        : {
-            branch: account.branch,
-            account_number: account.accountNumber,
-            account_type: account.accountType,
-            account_opened_at: account.openingDate,
-            owner_type: owner.type,
-            owner_tax_id: owner.taxIdNumber,
-            owner_name: owner.name,
-            owner_trade_name: owner.tradeName,
-            request_id: requestId,
-          }),
-      ...more,
-    },
-  };
+  const { key, keyType, account } = entry;
+  const told = action === 'key.deleted' ? { key, key_type: keyType, ispb: account.participant } : flatEntry(entry, requestId);
+  return { event_id: randomUUID(), action, occurred_at: at.toISOString(), payload: { ...told, ...more } };
 }
 
 async function ingest(database: Database, clock: ReturnType<typeof steppedClock>, events: readonly Record<string, unknown>[]) {

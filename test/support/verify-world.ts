@@ -20,37 +20,9 @@ import { VERIFY_DEFAULTS, type VerifySettings } from '../../src/verify/settings.
 import { createVerificationSteps, type VerificationSteps } from '../../src/verify/steps.ts';
 import { type ChangeSource, type CidTransition, commitTransitions, lockVSyncs, type Scope } from '../../src/vsync/vsync-store.ts';
 import { testDatabase } from './database.ts';
+import { steppedClock } from './stepped-clock.ts';
 
 export const SCOPE: Scope = { participant: participant('00038166'), keyType: 'PHONE' };
-
-interface Timer {
-  readonly atMs: number;
-  readonly run: () => void;
-}
-
-/** A clock that stands still until it is moved; what sleeps wakes when its time is reached. */
-function handClock(): Clock & { move(ms: number): void } {
-  let nowMs = Date.parse('2026-01-10T10:00:00.000Z');
-  let timers: Timer[] = [];
-  return {
-    now: () => new Date(nowMs),
-    sleep: (ms, signal) =>
-      new Promise((resolve, reject) => {
-        const timer = { atMs: nowMs + ms, run: resolve };
-        timers.push(timer);
-        signal?.addEventListener('abort', () => {
-          timers = timers.filter((each) => each !== timer);
-          reject(signal.reason);
-        });
-      }),
-    move: (ms) => {
-      nowMs += ms;
-      const due = timers.filter((timer) => timer.atMs <= nowMs);
-      timers = timers.filter((timer) => timer.atMs > nowMs);
-      for (const timer of due) timer.run();
-    },
-  };
-}
 
 export interface WorldOptions {
   readonly settings?: Partial<VerifySettings>;
@@ -66,7 +38,7 @@ export type VerifyWorld = Awaited<ReturnType<typeof verifyWorld>>;
 /** Both sides hold the same keys, seeded at DICT and imported here. */
 export async function verifyWorld(t: TestContext, options: WorldOptions = {}) {
   const database = await testDatabase(t);
-  const clock = handClock();
+  const clock = steppedClock();
   const simulator = await startSimulator({ clock, policies: null, ...options.simulator });
   const dict = createDictClient({
     apiUrl: simulator.apiUrl,
