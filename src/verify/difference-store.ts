@@ -52,6 +52,35 @@ export async function saveDifferences(
   );
 }
 
+/**
+ * Remembers how hidden differences were found: from the next look on they are exceptions of the anchor, which tells no more of it.
+ * Whether the run waits for them is not changed.
+ */
+export async function rememberResiduals(
+  sql: Sql,
+  run: Run,
+  residuals: readonly Difference[],
+  position: LookPosition,
+): Promise<void> {
+  if (residuals.length === 0) return;
+  await sql.query(
+    `INSERT INTO dict_sync_differences (run_id, participant, key_type, cid, side, since, found_by, state, seen_seq, seen_at)
+     SELECT $1, $2, $3, decode(given.cid, 'hex'), given.side, given.since, 'residual', 'settled', $7, $8
+     FROM unnest($4::text[], $5::text[], $6::timestamptz[]) AS given (cid, side, since)
+     ON CONFLICT (run_id, cid) DO UPDATE SET found_by = excluded.found_by`,
+    [
+      run.runId,
+      run.scope.participant,
+      run.scope.keyType,
+      residuals.map(({ cid }) => cid),
+      residuals.map(({ side }) => side),
+      residuals.map(({ sinceMs }) => (sinceMs === null ? null : new Date(sinceMs))),
+      position.seq,
+      position.at,
+    ],
+  );
+}
+
 /** What the run still waits for. */
 export async function readInFlight(sql: Sql, runId: string): Promise<Map<string, Difference>> {
   const { rows } = await sql.query<{ cid: Buffer; side: 'dict' | 'local'; since: Date | null }>(

@@ -5,7 +5,7 @@ import type { Transaction } from '../platform/postgres/database.ts';
 import { equalVSync } from '../vsync/vsync.ts';
 import { conclude } from './conclusion.ts';
 import { type Decision, decide, decideWithoutLook } from './decision.ts';
-import { countWatched, readInFlight, saveDifferences, settleAllBut } from './difference-store.ts';
+import { countWatched, readInFlight, rememberResiduals, saveDifferences, settleAllBut } from './difference-store.ts';
 import { entryByCid } from './entry-by-cid.ts';
 import { moveCursor } from './event-cursor.ts';
 import { isZero } from './explanation.ts';
@@ -118,7 +118,7 @@ async function store(tx: Transaction, deps: VerifyDeps, run: Run, { decision, se
           tx,
           run,
           'in-flight',
-          pending.map((each) => ({ ...each, foundBy: byResidual.has(each.cid) ? 'residual' : 'log' })),
+          pending.map((each) => ({ ...each, foundBy: 'log' })),
           position,
         );
       else
@@ -128,6 +128,10 @@ async function store(tx: Transaction, deps: VerifyDeps, run: Run, { decision, se
           pending.map(({ cid }) => cid),
         );
     }
+  }
+  if (seen.kind === 'look' && position !== null && decision.kind === 'again') {
+    const residuals = seen.explanation.differences.filter(({ cid }) => byResidual.has(cid));
+    await rememberResiduals(tx, run, residuals, position);
   }
   if (seen.kind === 'look') await moveAnchor(tx, deps, run, seen);
 }
