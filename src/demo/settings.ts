@@ -28,6 +28,8 @@ export const DEMO = {
   changesPerSecond: 2,
   /** The latest delivery of an event after the change it tells of. */
   deliveryMaxMs: 30_000,
+  /** The in-flight grace of verification (5 minutes) and a little more than the lag of DICT's log. */
+  graceMs: 310_000,
   /** Share of events that are delivered twice. */
   duplicateShare: 0.1,
   /** Seeded keys of each type that people change; the others only change behind our back. */

@@ -43,6 +43,7 @@ export function stageOutput(io: Pick<Io, 'stdout' | 'env'>, stages: number): Sta
   const coloured = terminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
   const startMs = performance.now();
   let number = 0;
+  let bars = 0;
   const toned = (tone: Tone, text: string): string =>
     coloured ? styleText(formats[tone], text, { validateStream: false }) : text;
   return {
@@ -51,9 +52,22 @@ export function stageOutput(io: Pick<Io, 'stdout' | 'env'>, stages: number): Sta
       const since = `${((performance.now() - startMs) / 1_000).toFixed(1)} s`;
       stdout.write(`\n${toned('quiet', `[${number}/${stages}]`)} ${toned('strong', title)}  ${toned('quiet', `+${since}`)}\n`);
     },
-    line: (text) => stdout.write(text === '' ? '\n' : `${indent}${text}\n`),
+    line: (text) => {
+      // A bar is drawn again below the line that takes its place.
+      const clearing = bars > 0 ? '\r\u001b[2K' : '';
+      stdout.write(text === '' ? '\n' : `${clearing}${indent}${text}\n`);
+    },
     block: (text) => stdout.write(`${text.replaceAll(/^(?=.)/gm, indent)}`),
-    progress: (title, total) => (terminal && env['TERM'] !== 'dumb' ? bar(stdout, title, total) : silent),
+    progress: (title, total) => {
+      if (!terminal || env['TERM'] === 'dumb') return silent;
+      bars += 1;
+      const shown = bar(stdout, title, total);
+      const end = (): void => {
+        bars -= 1;
+        shown.end();
+      };
+      return { at: shown.at, end };
+    },
     toned,
   };
 }
@@ -68,6 +82,7 @@ function bar(stdout: Io['stdout'], title: string, total: number): Progress {
     clearOnComplete: true,
     hideCursor: true,
     fps: 12,
+    forceRedraw: true,
     // Interruption is the command's: it ends every bar on its way out.
     gracefulExit: false,
   });

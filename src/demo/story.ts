@@ -166,8 +166,19 @@ async function goWrong({ world, output, options, population, feed }: Story): Pro
   return planted;
 }
 
+/** Steps of the bar. */
+const passing = 40;
+
 async function verifyAgain({ world, output, background }: Story): Promise<Verified[]> {
   output.stage('Verification of all key types: NOK, and where');
+  // Sooner, a verification might rightly prove a moment before things went wrong, and call what differs since in flight.
+  const bar = output.progress('five minutes pass', passing);
+  for (let part = 1; part <= passing; part++) {
+    await world.clock.sleep(DEMO.graceMs / passing, background.signal);
+    bar.at(part);
+  }
+  bar.end();
+  output.line('Five minutes have passed: what differs now is not on its way any more.');
   const verified = await verifyAll(world, output, background.signal);
   showVerified(output, verified);
   return verified;
