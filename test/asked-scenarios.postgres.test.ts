@@ -86,7 +86,7 @@ describe('scenarios of VSYNC-workflow and INT-003', () => {
     world.pass(10 * minuteMs);
     down = true;
     const outcome = await world.verify();
-    assert.deepEqual(outcome, { kind: 'unavailable', reason: 'Unreachable after 3 tries' });
+    assert.deepEqual(outcome, { kind: 'unavailable', reason: 'Unreachable after 3 tries: nobody listens' });
     assert.equal(await world.count(`FROM audit_log WHERE kind = 'correction'`), 0);
   });
 });

@@ -72,7 +72,9 @@ export async function afterFailure(
     const waitMs = Math.max(doubled, (cause.retryAfterSec ?? 0) * 1_000, limited ? rateLimitedWaitMs : 0);
     return proceed(deps, run, { ...run.progress, failures, dueAt: new Date(clock.now().getTime() + waitMs) });
   }
-  const reason = `${cause.kind}${cause.status === 0 ? '' : ` (HTTP ${cause.status})`} after ${failures} ${failures === 1 ? 'try' : 'tries'}`;
+  const status = cause.status === 0 ? '' : ` (HTTP ${cause.status})`;
+  const tries = failures === 1 ? 'try' : 'tries';
+  const reason = `${cause.kind}${status} after ${failures} ${tries}: ${cause.message}`;
   const evidence = { error: cause.kind, status: cause.status, correlation_id: cause.correlationId };
   return concludeRun(deps, run, { outcome: outcomeOf(reason), located: [], position: null, evidence });
 }

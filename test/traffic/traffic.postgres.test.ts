@@ -32,7 +32,7 @@ import { testDatabase } from '../support/database.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? 20_260_301);
 /** Seconds of the world's clock in one of ours. */
-const scale = 12;
+const scale = 8;
 const headStartMs = 8 * 3_600_000;
 const participants = ['00038166', '60746948', '90400888', '99999004'].map(participant);
 const changesPerSecond = 20;
