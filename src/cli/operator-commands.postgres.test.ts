@@ -230,6 +230,16 @@ it('wrong arguments end with a clear message, a non-zero status and nothing on s
     ['audit list', /--participant/],
     ['audit list --participant 00038166 --limit many', /whole number/],
     ['audit verify --participant x', /eight digits/],
+    ['reconcile', /the base knows no participant/],
+    ['reconcile --participant 00038166', /nothing of 00038166/],
+    ['reconcile --from-rung log', /file, scan/],
+    ['reconcile --pause 17', /not a run’s id/],
+    ['reconcile --pause 123e4567-e89b-42d3-a456-426614174000', /there is no open run/],
+    ['reconcile --resume 123e4567-e89b-42d3-a456-426614174000', /there is no run/],
+    ['reconcile --pause a --resume b', /cannot be used with/],
+    ['reconcile now', /too many arguments/],
+    ['worker', /DICT_URL is not set/],
+    ['worker now', /too many arguments/],
     ['nothing-like-this', /unknown command/],
   ];
   for (const [line, says] of wrong) {
