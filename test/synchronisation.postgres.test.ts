@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import type { DictApi } from '../src/dict/api.ts';
 import { DictError } from '../src/dict/errors.ts';
 import { decideApproval } from '../src/reconcile/approval.ts';
+import { createReconciliationSteps } from '../src/reconcile/steps.ts';
 import { openDetails } from '../src/report/details-cipher.ts';
 import { findReport, listReports } from '../src/report/sync-report.ts';
 import { FlowSuspended } from '../src/runner/in-process-runner.ts';
@@ -20,9 +21,10 @@ function silentLog() {
   return log;
 }
 
+const going = new AbortController().signal;
+
 /** The world's clock moves only when something sleeps; the runner's own time limits must not move it. */
 function depsOf(world: ReconcileWorld, more: Partial<SynchronisationRunDeps> = {}): SynchronisationRunDeps {
-  const going = new AbortController().signal;
   const clock = {
     now: () => world.clock.now(),
     sleep: (ms: number, signal?: AbortSignal): Promise<void> => {
@@ -134,6 +136,37 @@ describe('a synchronisation', () => {
       ['COMPLETED', 'in-sync (ok)'],
       ['FAILED', 'abandoned'],
     ]);
+  });
+
+  it('that finds a reconciliation opened meanwhile by another process closes its own report and says so', async (t) => {
+    const world = await diverged(t);
+    const steps = createReconciliationSteps(world.deps);
+    const dict: DictApi = {
+      ...world.deps.dict,
+      createSyncVerification: async (...call) => {
+        const answer = await world.deps.dict.createSyncVerification(...call);
+        const opening = await world.open({ fromRung: 'scan' });
+        if (opening.kind === 'opened') await steps.claimReconciliation({ runId: opening.runId, owner: 'somebody else' });
+        return answer;
+      },
+    };
+    const { clock } = depsOf(world);
+    const beside = {
+      ...clock,
+      sleep: async (ms: number, signal?: AbortSignal): Promise<void> => {
+        await clock.sleep(ms, signal);
+        // The other process lives: it renews its lease while this one waits.
+        await world.database.query('UPDATE dict_reconciliations SET lease_until = $1 WHERE lease_owner = $2', [
+          new Date(world.clock.now().getTime() + 60_000),
+          'somebody else',
+        ]);
+      },
+    };
+    const deps = depsOf(world, { dict, clock: beside });
+    const result = await runSynchronisation(deps, input(world));
+    assert.equal(result.kind === 'ended' && result.status, 'FAILED');
+    const [report] = await listReports(world.database, { limit: 1 });
+    assert.match(report?.errorMessage ?? '', /another process works on it/);
   });
 
   it('that needs an approval suspends, stays RUNNING, and ends once another operator has approved', async (t) => {

@@ -35,7 +35,11 @@ export async function synchronisation(context: FlowContext<AllSteps>, input: Syn
   const opening = await context.steps.openReconciliation({ ...begun, outcome });
   if (opening.kind === 'refused') return end(context, { ...begun, runId: null, outcome, refusal: opening.reason });
   if (opening.kind === 'superseded') return end(context, { ...begun, runId: null, outcome, refusal: opening.reason });
-  return reconcileAndEnd(context, begun, opening.runId, outcome);
+  const synchronised = await reconcileAndEnd(context, begun, opening.runId, outcome);
+  if (synchronised.kind === 'ended' || opening.kind !== 'attached') return synchronised;
+  // The run has a report of its own, which whoever works on it closes; this one must not stay open for ever.
+  const refusal = `reconciliation ${opening.runId} was opened meanwhile, and another process works on it`;
+  return end(context, { ...begun, runId: null, outcome, refusal });
 }
 
 function needsReconciliation(outcome: VerificationOutcome): boolean {
