@@ -39,7 +39,7 @@ const parts: readonly Part[] = [
   {
     name: 'architecture',
     what: 'who imports whom (.dependency-cruiser.mjs)',
-    command: ['depcruise', 'src', 'test', 'scripts', '--config', '.dependency-cruiser.mjs'],
+    command: ['depcruise', 'src', 'test', 'scripts', 'bench', '--config', '.dependency-cruiser.mjs'],
   },
   { name: 'unused', what: 'unused files, exports and packages (knip.json)', command: ['knip'] },
   { name: 'style', what: 'measurable rules of style (scripts/style/)', command: ['node', 'scripts/check-style.ts'] },

@@ -1,0 +1,86 @@
+/**
+ * `npm run bench`: each promise about speed or memory as a ratio against a peer, in one run. `--only a,b`, `--n ITEMS`, `--rounds`,
+ * `--json`; `--small` is what the check runs: few items, bounds far above the usual ratio.
+ */
+
+import { readdirSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import * as path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Bench } from './bench.ts';
+import { type BenchResult, runBench } from './runner.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    n: { type: 'string' },
+    rounds: { type: 'string' },
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    small: { type: 'boolean', default: false },
+  },
+});
+
+function wholeNumber(name: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const value = Number(text.replaceAll(/[_,]/g, ''));
+  if (!Number.isSafeInteger(value) || value < 1) {
+    console.error(`bench: --${name}: "${text}" is not a whole number from 1 on`);
+    process.exit(2);
+  }
+  return value;
+}
+
+const names = readdirSync(path.join(import.meta.dirname, 'cases'))
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => file.slice(0, -3))
+  .sort();
+const wanted = options.only?.split(',') ?? names;
+const unknown = wanted.filter((name) => !names.includes(name));
+if (unknown.length > 0) {
+  console.error(`bench: --only: no bench is called ${unknown.join(', ')}; there are ${names.join(', ')}`);
+  process.exit(2);
+}
+const items = wholeNumber('n', options.n);
+const rounds = wholeNumber('rounds', options.rounds);
+
+function bytesText(bytes: number | null): string {
+  return bytes === null ? '-' : `${(bytes / 1_048_576).toFixed(0)} MB`;
+}
+
+function textOf(result: BenchResult): string {
+  const head = `${result.name}: ${result.what}; ${result.items.toLocaleString('en')} ${result.unit}, median of ${result.rounds}`;
+  const rows = result.sides.map(({ side, medianSeconds, minSeconds, maxSeconds, peakBytes, ratio, atMost }) => {
+    const rate = Math.round(result.items / medianSeconds).toLocaleString('en');
+    const ratioText = ratio === null ? '' : `ours / this ${ratio.toPrecision(3)}`;
+    const verdict = ratio === null || atMost === null ? '' : `${ratio <= atMost ? 'holds' : 'DOES NOT HOLD'}: at most ${atMost}`;
+    const range = `${minSeconds.toFixed(2)} to ${maxSeconds.toFixed(2)}`;
+    const columns = [side.padEnd(28), `${medianSeconds.toFixed(3)} s`.padStart(11), range.padStart(18)];
+    return `  ${[...columns, `${rate}/s`.padStart(15), bytesText(peakBytes).padStart(9), ratioText.padEnd(22), verdict].join('  ').trimEnd()}`;
+  });
+  return [head, ...rows, ''].join('\n');
+}
+
+if (!options.json) {
+  const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  console.log(
+    `Node ${process.version}, ${process.platform} ${process.arch}, ${machine}; ratios are time over time, smaller is better\n`,
+  );
+}
+let broken = 0;
+const results: BenchResult[] = [];
+for (const name of wanted) {
+  const { bench }: { readonly bench: Bench } = await import(`./cases/${name}.ts`);
+  const asked = { ...bench, rounds: rounds ?? (options.small ? Math.min(3, bench.rounds) : bench.rounds) };
+  const result = await runBench(name, asked, {
+    items: items ?? (options.small ? bench.items.small : bench.items.usual),
+    small: options.small,
+  });
+  results.push(result);
+  broken += result.sides.filter(({ ratio, atMost }) => ratio !== null && atMost !== null && ratio > atMost).length;
+  if (!options.json) console.log(textOf(result));
+}
+if (options.json) console.log(JSON.stringify(results, null, 2));
+if (broken > 0) {
+  console.error(`bench: ${broken} ratios are above their bound`);
+  process.exitCode = 1;
+}
