@@ -37,12 +37,24 @@ export function dictCid(entry: CidEntry, requestId: string): Buffer {
   const messageBytesMax = message.length * 3;
   const inner = messageBytesMax <= usualMessageBytes ? innerScratch : Buffer.alloc(blockBytes + messageBytesMax, ipad);
   outerScratch.write(requestIdDigits(requestId), 0, requestIdBytes, 'hex');
+  return hmacOfScratch(inner, inner.write(message, blockBytes, 'utf8'));
+}
+
+/** HMAC-SHA256 of a message under a key of 16 bytes. */
+export function hmacSha256(key: Uint8Array, message: Uint8Array): Buffer {
+  const inner = message.length <= usualMessageBytes ? innerScratch : Buffer.alloc(blockBytes + message.length, ipad);
+  inner.set(message, blockBytes);
+  outerScratch.set(key);
+  return hmacOfScratch(inner, message.length);
+}
+
+/** The key stands at the start of the outer scratch, the message behind the first block of the inner one. */
+function hmacOfScratch(inner: Buffer, messageBytes: number): Buffer {
   for (let at = 0; at < requestIdBytes; at++) {
     const byte = outerScratch[at] ?? 0;
     inner[at] = byte ^ ipad;
     outerScratch[at] = byte ^ opad;
   }
-  const messageBytes = inner.write(message, blockBytes, 'utf8');
   outerScratch.write(hash('sha256', inner.subarray(0, blockBytes + messageBytes), 'binary'), blockBytes, 'latin1');
   return Buffer.from(hash('sha256', outerScratch, 'binary'), 'latin1');
 }

@@ -1,0 +1,102 @@
+/**
+ * The kernel for lines of CIDs in plain TypeScript: what the WebAssembly one is held against, what takes unusual lines, and what
+ * serves where there is no WebAssembly. About fifteen times slower, most of it the 64-bit sum.
+ */
+
+import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
+import { BUCKET_COUNT, bucketOf, emptyBuckets, foldCid } from './buckets.ts';
+import { LINE_BYTES, type LineBuckets, type LineKernel } from './line-kernel.ts';
+
+const linesMax = 16_384;
+const lineFeed = 0x0a;
+const noDigit = 255;
+
+/** Value of a hex digit by its character code. */
+const digits = new Uint8Array(256).fill(noDigit);
+for (let value = 0; value < 16; value++) {
+  const digit = value.toString(16);
+  digits[digit.charCodeAt(0)] = value;
+  digits[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+const scratch = new Uint8Array(CID_BYTES);
+
+/** The CID of 64 hex digits at that position, in a buffer that the next call uses again; null where it is none. */
+export function readHexCid(bytes: Uint8Array, at: number): Cid | null {
+  for (let index = 0; index < CID_BYTES; index++) {
+    const high = digits[bytes[at + 2 * index] ?? 0] ?? noDigit;
+    const low = digits[bytes[at + 2 * index + 1] ?? 0] ?? noDigit;
+    if (high === noDigit || low === noDigit) return null;
+    scratch[index] = (high << 4) | low;
+  }
+  return asCid(scratch);
+}
+
+/** The mixture of a CID that is summed, as wasm/cid-lines.ts has it. */
+function mixed(cid: Cid): bigint {
+  const view = new DataView(cid.buffer, cid.byteOffset, CID_BYTES);
+  const word = (index: number): bigint => view.getBigUint64(8 * index, true);
+  const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
+  const second = word(1);
+  let mix = wrap((word(0) ^ wrap((second << 23n) | (second >> 41n))) * 0x9e3779b97f4a7c15n);
+  mix = wrap(((mix ^ (mix >> 32n)) + word(2)) * 0xbf58476d1ce4e5b9n);
+  mix = wrap(((mix ^ (mix >> 29n)) + word(3)) * 0x94d049bb133111ebn);
+  return mix ^ (mix >> 32n);
+}
+
+/** Adds one CID to the buckets of lines. */
+export function foldLine(buckets: LineBuckets, cid: Cid): void {
+  foldCid(buckets, cid, 'added');
+  const bucket = bucketOf(cid);
+  // A BigUint64Array wraps by itself.
+  buckets.sums[bucket] = (buckets.sums[bucket] ?? 0n) + mixed(cid);
+}
+
+/** Whether that bucket's bit is set. */
+export function isWanted(wanted: Uint8Array, bucket: number): boolean {
+  return ((wanted[bucket >> 3] ?? 0) & (1 << (bucket & 7))) !== 0;
+}
+
+/** A new plain kernel with empty buckets. */
+export function referenceLineKernel(): LineKernel {
+  const input = new Uint8Array(linesMax * LINE_BYTES);
+  const foundCids = new Uint8Array(linesMax * CID_BYTES);
+  const foundLines = new Uint32Array(linesMax);
+  const wanted = new Uint8Array(BUCKET_COUNT / 8);
+  const buckets = { ...emptyBuckets(), sums: new BigUint64Array(BUCKET_COUNT) };
+  let lines = 0;
+  let found = 0;
+
+  function through(from: number, upto: number, onCid: (cid: Cid, line: number) => void): number {
+    let at = from;
+    lines = 0;
+    while (at + LINE_BYTES <= upto && input[at + LINE_BYTES - 1] === lineFeed) {
+      const cid = readHexCid(input, at);
+      if (cid === null) break;
+      onCid(cid, lines);
+      lines += 1;
+      at += LINE_BYTES;
+    }
+    return at;
+  }
+
+  return {
+    input,
+    foundCids,
+    foundLines,
+    wanted,
+    buckets,
+    lines: () => lines,
+    found: () => found,
+    fold: (from, upto) => through(from, upto, (cid) => foldLine(buckets, cid)),
+    collect(from, upto) {
+      found = 0;
+      return through(from, upto, (cid, line) => {
+        if (!isWanted(wanted, bucketOf(cid))) return;
+        foundCids.set(cid, found * CID_BYTES);
+        foundLines[found] = line;
+        found += 1;
+      });
+    },
+  };
+}

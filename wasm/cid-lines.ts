@@ -1,0 +1,129 @@
+/**
+ * Lines of CIDs, 64 hex digits and a line feed, folded into buckets or looked through for those of chosen buckets: the inner loop of
+ * every file comparison. AssemblyScript (see wasm/README.md). It goes through lines of the usual form only and stops at the first
+ * that has another; what to do about that one is decided by its caller, src/vsync/cid-lines.ts, which also is its specification.
+ */
+
+const BUCKETS: i32 = 65536;
+const LINE_BYTES: i32 = 65;
+
+// Where everything lies, each part aligned to 16 bytes; below 1,024 nothing, so that a wrong zero does no harm.
+/** 32 bytes of XOR for each bucket. */
+export const xorsAt: i32 = 1024;
+/** A 32-bit count for each bucket. */
+export const countsAt: i32 = xorsAt + BUCKETS * 32;
+/** A 64-bit wrapping sum for each bucket. */
+export const sumsAt: i32 = countsAt + BUCKETS * 4;
+/** A bit for each bucket: whether `collect` is to give its lines. */
+export const wantedAt: i32 = sumsAt + BUCKETS * 8;
+/** What `collect` found: 32 bytes each, and which line of the input it was, 32 bits each. */
+export const foundAt: i32 = wantedAt + BUCKETS / 8;
+export const foundMax: i32 = 16384;
+export const foundLinesAt: i32 = foundAt + foundMax * 32;
+/** Bytes of the file. */
+export const inputAt: i32 = foundLinesAt + foundMax * 4;
+/** Not more lines than `foundMax`. */
+export const inputBytesMax: i32 = foundMax * LINE_BYTES;
+
+/** Lines that the last call went through. */
+export let lines: i32 = 0;
+/** CIDs that the last `collect` found. */
+export let found: i32 = 0;
+
+// The CID of the line read last, as bytes 0 to 15 and 16 to 31.
+let low: v128 = i64x2.splat(0);
+let high: v128 = i64x2.splat(0);
+
+// @ts-expect-error: decorator
+@inline
+function nibbles(text: v128): v128 {
+  const digit = i8x16.sub(text, i8x16.splat(0x30));
+  // Upper case to lower case; what it makes of other characters is no letter from a to f either, or it was one before.
+  const letter = i8x16.sub(v128.or(text, i8x16.splat(0x20)), i8x16.splat(0x61));
+  const isDigit = i8x16.lt_u(digit, i8x16.splat(10));
+  const isLetter = i8x16.lt_u(letter, i8x16.splat(6));
+  // 0xff where it is neither: no nibble has the upper four bits.
+  const value = v128.bitselect(digit, i8x16.add(letter, i8x16.splat(10)), isDigit);
+  return v128.or(value, v128.not(v128.or(isDigit, isLetter)));
+}
+
+/** Sixteen nibbles in eight bytes, each in a 16-bit lane. */
+// @ts-expect-error: decorator
+@inline
+function joined(nibbles: v128): v128 {
+  return v128.or(v128.and(i16x8.shl(nibbles, 4), i16x8.splat(0xff)), i16x8.shr_u(nibbles, 8));
+}
+
+/** Reads the line at `at` into `low` and `high`; false where it is not 64 hex digits and a line feed. */
+// @ts-expect-error: decorator
+@inline
+function readLine(at: i32): bool {
+  const a = nibbles(v128.load(at));
+  const b = nibbles(v128.load(at, 16));
+  const c = nibbles(v128.load(at, 32));
+  const d = nibbles(v128.load(at, 48));
+  if (v128.any_true(v128.and(v128.or(v128.or(a, b), v128.or(c, d)), i8x16.splat(-128))) || load<u8>(at, 64) != 0x0a) return false;
+  low = i8x16.narrow_i16x8_u(joined(a), joined(b));
+  high = i8x16.narrow_i16x8_u(joined(c), joined(d));
+  return true;
+}
+
+/** 64 bits that all 32 bytes have a part in, not linear in them: pairs that cancel out in the XOR do not in a sum of these. */
+// @ts-expect-error: decorator
+@inline
+function mixed(): u64 {
+  // Unsigned throughout: a signed shift would fill with the sign.
+  let mix: u64 = (<u64>i64x2.extract_lane(low, 0) ^ rotl<u64>(<u64>i64x2.extract_lane(low, 1), 23)) * 0x9e3779b97f4a7c15;
+  mix = ((mix ^ (mix >> 32)) + <u64>i64x2.extract_lane(high, 0)) * 0xbf58476d1ce4e5b9;
+  mix = ((mix ^ (mix >> 29)) + <u64>i64x2.extract_lane(high, 1)) * 0x94d049bb133111eb;
+  return mix ^ (mix >> 32);
+}
+
+// @ts-expect-error: decorator
+@inline
+function bucket(): i32 {
+  const first = i16x8.extract_lane_u(low, 0);
+  return ((first & 0xff) << 8) | (first >> 8);
+}
+
+/** Folds the lines between two positions of the input, up to the first unusual or unfinished one; answers its position. */
+export function fold(from: i32, upto: i32): i32 {
+  const start = inputAt + from;
+  const end = inputAt + upto - LINE_BYTES;
+  let at = start;
+  while (at <= end && readLine(at)) {
+    const into = bucket();
+    const xor = xorsAt + (into << 5);
+    v128.store(xor, v128.xor(v128.load(xor), low));
+    v128.store(xor, v128.xor(v128.load(xor, 16), high), 16);
+    const count = countsAt + (into << 2);
+    store<u32>(count, load<u32>(count) + 1);
+    const sum = sumsAt + (into << 3);
+    store<u64>(sum, load<u64>(sum) + mixed());
+    at += LINE_BYTES;
+  }
+  lines = (at - start) / LINE_BYTES;
+  return at - inputAt;
+}
+
+/** The same, looking for the lines of wanted buckets. */
+export function collect(from: i32, upto: i32): i32 {
+  const end = inputAt + upto - LINE_BYTES;
+  let at = inputAt + from;
+  let line = 0;
+  found = 0;
+  while (at <= end && readLine(at)) {
+    const source = bucket();
+    if ((load<u8>(wantedAt + (source >> 3)) >> <u8>(source & 7)) & 1) {
+      const to = foundAt + (found << 5);
+      v128.store(to, low);
+      v128.store(to, high, 16);
+      store<u32>(foundLinesAt + (found << 2), line);
+      found += 1;
+    }
+    line += 1;
+    at += LINE_BYTES;
+  }
+  lines = line;
+  return at - inputAt;
+}
