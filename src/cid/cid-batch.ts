@@ -11,7 +11,7 @@ import { dictAttributes, hmacSha256 } from './dict-cid.ts';
 import { requestIdDigits } from './request-id.ts';
 
 /** Bytes of a RequestId, the key of the HMAC. */
-export const REQUEST_ID_BYTES = 16;
+const requestIdBytes = 16;
 
 /**
  * Messages (attributes joined by `&`) that wait to be hashed. Either `add` entries, or write a message's bytes at `messageAt` of
@@ -77,7 +77,7 @@ export function plainLanes(): HmacLanes {
   const messagesMax = 256;
   const messageBytesMax = 4_096;
   const keysAt = 0;
-  const digestsAt = messagesMax * REQUEST_ID_BYTES;
+  const digestsAt = messagesMax * requestIdBytes;
   const messagesAt = digestsAt + messagesMax * CID_BYTES;
   const messagesBytes = 131_072;
   const bytes = Buffer.alloc(messagesAt + messagesBytes);
@@ -87,7 +87,7 @@ export function plainLanes(): HmacLanes {
     ...{ bytes, messagesMax, messageBytesMax, messagesAt, messagesBytes, keysAt, digestsAt, offsets, lengths },
     hmac(count) {
       for (let message = 0; message < count; message++) {
-        const key = bytes.subarray(keysAt + message * REQUEST_ID_BYTES, keysAt + (message + 1) * REQUEST_ID_BYTES);
+        const key = bytes.subarray(keysAt + message * requestIdBytes, keysAt + (message + 1) * requestIdBytes);
         const start = messagesAt + (offsets[message] ?? 0);
         bytes.set(hmacSha256(key, bytes.subarray(start, start + (lengths[message] ?? 0))), digestsAt + message * CID_BYTES);
       }
@@ -117,7 +117,7 @@ export function cidBatch(lanes: HmacLanes = wasmLanes() ?? plainLanes()): CidBat
       return lanes.messagesAt + used;
     },
     get requestIdAt() {
-      return lanes.keysAt + size * REQUEST_ID_BYTES;
+      return lanes.keysAt + size * requestIdBytes;
     },
     commit(messageBytes: number) {
       if (batch.isFull) throw new RangeError('the batch is full: compute it first');
@@ -129,10 +129,10 @@ export function cidBatch(lanes: HmacLanes = wasmLanes() ?? plainLanes()): CidBat
       size += 1;
     },
     add(entry: CidEntry, requestId: string) {
-      bytes.write(requestIdDigits(requestId), batch.requestIdAt, REQUEST_ID_BYTES, 'hex');
+      bytes.write(requestIdDigits(requestId), batch.requestIdAt, requestIdBytes, 'hex');
       const message = dictAttributes(entry);
       if (message.length * 3 <= lanes.messageBytesMax) return batch.commit(bytes.write(message, batch.messageAt, 'utf8'));
-      const key = bytes.subarray(batch.requestIdAt, batch.requestIdAt + REQUEST_ID_BYTES);
+      const key = bytes.subarray(batch.requestIdAt, batch.requestIdAt + requestIdBytes);
       long.set(size, hmacSha256(key, Buffer.from(message)));
       batch.commit(0);
     },

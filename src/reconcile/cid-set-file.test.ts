@@ -5,11 +5,15 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { cidToHex } from '../cid/cid.ts';
-import { FileRefused, readCids } from './cid-set-file.ts';
+import { BUCKET_COUNT } from '../vsync/buckets.ts';
+import { collectLines } from '../vsync/cid-lines.ts';
+import { FileRefused, refuseLine } from './cid-set-file.ts';
+
+const everyBucket = Array.from({ length: BUCKET_COUNT }, (_, bucket) => bucket);
 
 function cidsOf(chunks: readonly Uint8Array[]): string[] {
   const cids: string[] = [];
-  const reader = readCids((cid) => cids.push(cidToHex(cid)));
+  const reader = collectLines(everyBucket, (cid) => cids.push(cidToHex(cid)), refuseLine);
   for (const chunk of chunks) reader.read(chunk);
   assert.equal(reader.end(), cids.length);
   return cids;

@@ -4,16 +4,17 @@
  * is judged here: what comes out are CIDs that one side alone has.
  */
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { asCid, type Cid, cidToHex } from '../cid/cid.ts';
 import { cidFingerprint } from '../ledger/masking.ts';
+import { digestFile } from '../platform/file-digest.ts';
 import type { Sql } from '../platform/postgres/database.ts';
 import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import type { BucketsAsOf } from '../vsync/bucket-store.ts';
-import { type Buckets, bucketOf, differingBuckets, emptyBuckets, foldCid } from '../vsync/buckets.ts';
+import { type Buckets, differingBuckets } from '../vsync/buckets.ts';
+import { collectLines, foldLines, type LineReader } from '../vsync/cid-lines.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
-import { FileRefused, readCids } from './cid-set-file.ts';
+import { FileRefused, refuseLine } from './cid-set-file.ts';
 
 /** CIDs that one side alone has, as hex. */
 export interface SetDifference {
@@ -36,25 +37,22 @@ interface Limits {
   readonly onProgress: () => Promise<void>;
 }
 
-const chunkBytes = 1_048_576;
-
-/** The buckets of a file; null where it is not there, or is not the one of that digest. */
+/**
+ * The buckets of a file; null where it is not there, or is not the one of that digest. Hashed on another thread while this one
+ * folds: the two take about as long.
+ */
 export async function foldFile(file: string, sha256: Buffer, onProgress: () => Promise<void>): Promise<Buckets | null> {
-  const buckets = emptyBuckets();
-  const hash = createHash('sha256');
-  const reader = readCids((cid) => foldCid(buckets, cid, 'added'));
+  const reader = foldLines(refuseLine);
+  const digest = digestFile(file);
   try {
-    for await (const chunk of chunksOf(file)) {
-      hash.update(chunk);
-      reader.read(chunk);
-      await onProgress();
-    }
+    await readLines(file, reader, onProgress);
+    return (await digest.sha256).equals(sha256) ? reader.buckets : null;
   } catch (cause) {
     if (cause instanceof FileRefused || (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) return null;
     throw cause;
+  } finally {
+    await digest.end();
   }
-  reader.end();
-  return hash.digest().equals(sha256) ? buckets : null;
 }
 
 /** Compares; throws `FileRefused` over duplicate lines, which it names, and over too many differences. */
@@ -111,7 +109,7 @@ async function compareSlice(
   buckets: readonly number[],
   onProgress: () => Promise<void>,
 ): Promise<SetDifference> {
-  const lines = await collectLines(file, new Set(buckets), onProgress);
+  const lines = await linesOf(file, buckets, onProgress);
   const local = new Set<string>();
   for await (const page of activeCidsInBuckets(sql, scope, { seq: ours.seq, buckets })) {
     for (const cid of page) {
@@ -124,24 +122,15 @@ async function compareSlice(
 }
 
 /** The file's CIDs of these buckets, with their line numbers. A CID that stands there twice makes its bucket differ, hence is met. */
-async function collectLines(
-  file: string,
-  buckets: ReadonlySet<number>,
-  onProgress: () => Promise<void>,
-): Promise<Map<string, number>> {
+async function linesOf(file: string, buckets: readonly number[], onProgress: () => Promise<void>): Promise<Map<string, number>> {
   const lines = new Map<string, number>();
-  const reader = readCids((cid, line) => {
-    if (!buckets.has(bucketOf(cid))) return;
+  const onFound = (cid: Cid, line: number): void => {
     const hex = cidToHex(cid);
     const before = lines.get(hex);
     if (before !== undefined) throw duplicated(cid, before, line);
     lines.set(hex, line);
-  });
-  for await (const chunk of chunksOf(file)) {
-    reader.read(chunk);
-    await onProgress();
-  }
-  reader.end();
+  };
+  await readLines(file, collectLines(buckets, onFound, refuseLine), onProgress);
   return lines;
 }
 
@@ -153,9 +142,18 @@ function duplicated(cid: Cid, first: number, second: number): FileRefused {
   );
 }
 
-async function* chunksOf(file: string): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of createReadStream(file, { highWaterMark: chunkBytes })) {
-    // Without an encoding a file stream yields nothing but Buffers.
-    yield chunk as Buffer;
+/** The whole file through a reader, straight into its memory. */
+async function readLines(file: string, reader: LineReader, onProgress: () => Promise<void>): Promise<void> {
+  const handle = await open(file);
+  try {
+    for (let bytes = -1; bytes !== 0; ) {
+      const space = reader.space();
+      ({ bytesRead: bytes } = await handle.read(space, 0, space.length));
+      reader.filled(bytes);
+      await onProgress();
+    }
+  } finally {
+    await handle.close();
   }
+  reader.end();
 }

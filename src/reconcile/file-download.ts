@@ -8,9 +8,11 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { DictError } from '../dict/errors.ts';
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { assert } from '../platform/assert.ts';
-import { emptyVSync, type VSync, xorInto } from '../vsync/vsync.ts';
+import { vsyncOfBuckets } from '../vsync/buckets.ts';
+import { foldLines } from '../vsync/cid-lines.ts';
+import type { VSync } from '../vsync/vsync.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
-import { FileRefused, readCids } from './cid-set-file.ts';
+import { FileRefused, refuseLine } from './cid-set-file.ts';
 import { heartbeat, inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
 import { filePath, finish } from './ending.ts';
 import { go, type Next, type ReconcileDeps } from './reconciliation.ts';
@@ -83,8 +85,7 @@ async function stream(
   file: { readonly url: string; readonly bytes: number; readonly sha256: Buffer; readonly part: string },
 ): Promise<FileContent> {
   const hash = createHash('sha256');
-  const vsync = emptyVSync();
-  const reader = readCids((cid) => xorInto(vsync, cid));
+  const reader = foldLines(refuseLine);
   const handle = await open(file.part, 'w', 0o600);
   let bytes = 0;
   let beatAt = deps.clock.now().getTime();
@@ -112,7 +113,7 @@ async function stream(
     throw new FileRefused('digest', `SHA-256 is ${digest.toString('hex')}, DICT announced ${file.sha256.toString('hex')}`);
   }
   if (malformed !== null) throw malformed;
-  return { lines: reader.end(), vsync };
+  return { lines: reader.end(), vsync: vsyncOfBuckets(reader.buckets) };
 }
 
 function attempt(read: () => void): FileRefused | null {

@@ -114,28 +114,26 @@ for (const [name, newKernel] of Object.entries(kernels)) {
 
     it('take as a CID what the judge makes one of', () => {
       const hex = 'AB'.repeat(32);
-      const { read, end, buckets } = foldLines(
-        ({ bytes }) => cidFromHex(Buffer.from(bytes).toString('latin1').trim()),
-        newKernel(),
-      );
-      read(Buffer.from(`${hex}\r\n  ${hex}\n${'01'.repeat(32)}`));
-      assert.equal(end(), 3);
+      const reader = foldLines(({ bytes }) => cidFromHex(Buffer.from(bytes).toString('latin1').trim()), newKernel());
+      const { buckets } = reader;
+      reader.read(Buffer.from(`${hex}\r\n  ${hex}\n${'01'.repeat(32)}`));
+      assert.equal(reader.end(), 3);
       assert.equal(vsyncToHex(vsyncOfBuckets(buckets)), '01'.repeat(32));
       assert.deepEqual([buckets.counts[0xabab], buckets.counts[0x0101]], [2, 1]);
       assert.notEqual(buckets.sums[0xabab], 0n);
     });
 
     it('read a line of many mebibytes in constant memory, and go on behind it', () => {
-      const { read, end, buckets } = foldLines(({ number, length }) => {
+      const reader = foldLines(({ number, length }) => {
         assert.deepEqual([number, length], [2, 5_000_000]);
         return null;
       }, newKernel());
       const line = `${'0f'.repeat(32)}\n`;
-      read(Buffer.from(line));
-      for (let part = 0; part < 50; part++) read(Buffer.alloc(100_000, 'a'));
-      read(Buffer.from(`\n${line}${line}`));
-      assert.equal(end(), 4);
-      assert.equal(buckets.counts[0x0f0f], 3);
+      reader.read(Buffer.from(line));
+      for (let part = 0; part < 50; part++) reader.read(Buffer.alloc(100_000, 'a'));
+      reader.read(Buffer.from(`\n${line}${line}`));
+      assert.equal(reader.end(), 4);
+      assert.equal(reader.buckets.counts[0x0f0f], 3);
     });
   });
 }

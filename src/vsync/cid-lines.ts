@@ -17,6 +17,8 @@ export interface UnusualLine {
   readonly bytes: Uint8Array;
   /** How long it really is, without the line feed. */
   readonly length: number;
+  /** False where the file ends within it. */
+  readonly ended: boolean;
 }
 
 /** What an unusual line stands for: a CID all the same, or null for nothing. May throw, which ends the reading. */
@@ -54,7 +56,7 @@ function newKernel(): LineKernel {
 export function foldLines(judge: LineJudge, kernel: LineKernel = newKernel()): LineReader & { readonly buckets: LineBuckets } {
   const { buckets } = kernel;
   const pass = { through: kernel.fold, after: () => {}, take: (cid: Cid) => foldLine(buckets, cid) };
-  return { ...lineReader(kernel, judge, pass), buckets };
+  return Object.assign(new PassReader(kernel, judge, pass), { buckets });
 }
 
 /** Calls `onFound` for each line of these buckets, in the file's order. The CID lies in a buffer that is used again: copy it to keep it. */
@@ -78,77 +80,91 @@ export function collectLines(
   const take = (cid: Cid, line: number): void => {
     if (isWanted(kernel.wanted, bucketOf(cid))) onFound(cid, line);
   };
-  return lineReader(kernel, judge, { through: kernel.collect, after, take });
+  return new PassReader(kernel, judge, { through: kernel.collect, after, take });
 }
 
-function lineReader({ input, lines: linesDone }: LineKernel, judge: LineJudge, pass: Pass): LineReader {
-  let lines = 0;
+class PassReader implements LineReader {
+  readonly #kernel: LineKernel;
+  readonly #judge: LineJudge;
+  readonly #pass: Pass;
+  #lines = 0;
   /** Bytes of an unfinished line at the start of the input. */
-  let kept = 0;
-  /** Length of a line too long to be kept whole, so far; its beginning is what is kept. */
-  let longBytes: number | null = null;
+  #kept = 0;
+  /** Length so far of a line too long to be kept whole; its beginning is what is kept. */
+  #longBytes: number | null = null;
+  #atEnd = false;
 
-  function unusual(start: number, end: number, length: number): void {
-    lines += 1;
-    const bytes = input.subarray(start, Math.min(end, start + unusualBytesKept));
-    const cid = judge({ number: lines, bytes, length });
-    if (cid !== null) pass.take(cid, lines);
+  constructor(kernel: LineKernel, judge: LineJudge, pass: Pass) {
+    this.#kernel = kernel;
+    this.#judge = judge;
+    this.#pass = pass;
   }
 
-  /** Skips to the end of a line too long; answers where the next one begins, or -1. */
-  function skipLong(from: number, upto: number, before: number): number {
-    const end = input.subarray(from, upto).indexOf(lineFeed);
+  space(): Uint8Array {
+    return this.#kernel.input.subarray(this.#kept);
+  }
+
+  filled(bytes: number): void {
+    const upto = this.#kept + bytes;
+    let at = this.#longBytes === null ? 0 : this.#skipLong(upto, this.#longBytes);
+    // Ends: every turn goes through at least one line, or breaks off.
+    while (at !== -1) {
+      at = this.#pass.through(at, upto);
+      this.#pass.after(this.#lines);
+      this.#lines += this.#kernel.lines();
+      const length = this.#kernel.input.subarray(at, upto).indexOf(lineFeed);
+      if (length === -1) break;
+      this.#unusual(at, at + length, length);
+      at += length + 1;
+    }
+    if (at !== -1) this.#keep(at, upto);
+  }
+
+  read(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const space = this.space();
+      const part = chunk.subarray(at, at + space.length);
+      space.set(part);
+      at += part.length;
+      this.filled(part.length);
+    }
+  }
+
+  end(): number {
+    this.#atEnd = true;
+    if (this.#kept > 0) {
+      this.#kernel.input[this.#kept] = lineFeed;
+      this.filled(1);
+    }
+    return this.#lines;
+  }
+
+  #unusual(start: number, end: number, length: number): void {
+    this.#lines += 1;
+    const bytes = this.#kernel.input.subarray(start, Math.min(end, start + unusualBytesKept));
+    const cid = this.#judge({ number: this.#lines, bytes, length, ended: !this.#atEnd });
+    if (cid !== null) this.#pass.take(cid, this.#lines);
+  }
+
+  /** Skips to the end of a line too long; answers where the next one begins, or -1 where that is not in sight. */
+  #skipLong(upto: number, before: number): number {
+    const end = this.#kernel.input.subarray(this.#kept, upto).indexOf(lineFeed);
     if (end === -1) {
-      longBytes = before + upto - from;
+      this.#longBytes = before + upto - this.#kept;
       return -1;
     }
-    longBytes = null;
-    unusual(0, from, before + end);
-    return from + end + 1;
+    const next = this.#kept + end + 1;
+    this.#longBytes = null;
+    this.#unusual(0, this.#kept, before + end);
+    this.#kept = 0;
+    return next;
   }
 
-  function keep(at: number, upto: number): void {
-    input.copyWithin(0, at, upto);
-    kept = upto - at;
-    if (kept <= LINE_BYTES + unusualBytesKept) return;
-    longBytes = kept;
-    kept = unusualBytesKept;
+  #keep(at: number, upto: number): void {
+    this.#kernel.input.copyWithin(0, at, upto);
+    this.#kept = upto - at;
+    if (this.#kept <= LINE_BYTES + unusualBytesKept) return;
+    this.#longBytes = this.#kept;
+    this.#kept = unusualBytesKept;
   }
-
-  function work(upto: number): void {
-    let at = longBytes === null ? 0 : skipLong(kept, upto, longBytes);
-    if (at === -1) return;
-    // Ends: every turn goes through at least one line, or breaks off.
-    for (;;) {
-      at = pass.through(at, upto);
-      pass.after(lines);
-      lines += linesDone();
-      const end = input.subarray(at, upto).indexOf(lineFeed);
-      if (end === -1) break;
-      unusual(at, at + end, end);
-      at += end + 1;
-    }
-    keep(at, upto);
-  }
-
-  const filled = (bytes: number): void => work(kept + bytes);
-  return {
-    space: () => input.subarray(kept),
-    filled,
-    read(chunk) {
-      for (let at = 0; at < chunk.length; ) {
-        const part = chunk.subarray(at, at + input.length - kept);
-        input.set(part, kept);
-        at += part.length;
-        filled(part.length);
-      }
-    },
-    end() {
-      if (kept > 0) {
-        input[kept] = lineFeed;
-        filled(1);
-      }
-      return lines;
-    },
-  };
 }
