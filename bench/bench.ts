@@ -34,6 +34,8 @@ export interface Bench {
    */
   readonly timed: 'process' | 'work';
   readonly rounds: number;
+  /** What our side's process may take of memory at the most, where that is promised. */
+  readonly oursPeakBytesMax?: number;
   /** The side called `ours` and its peers, by name. */
   readonly sides: { readonly ours: Side } & Readonly<Record<string, Side>>;
   /**

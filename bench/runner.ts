@@ -22,6 +22,8 @@ export interface SideResult {
   readonly ratio: number | null;
   /** What the ratio may be at the most; null where nothing is required. */
   readonly atMost: number | null;
+  /** The same of the peak memory. */
+  readonly peakBytesMax: number | null;
 }
 
 export interface BenchResult {
@@ -144,6 +146,7 @@ function resultsOf(bench: Bench, runs: ReadonlyMap<string, readonly Run[]>, smal
       peakBytes: peaks.length === 0 ? null : Math.max(...peaks),
       ratio: side === 'ours' ? null : oursMedian / medianSeconds,
       atMost: (small ? wanted?.smallAtMost : wanted?.atMost) ?? null,
+      peakBytesMax: side === 'ours' ? (bench.oursPeakBytesMax ?? null) : null,
     };
   });
 }
@@ -153,4 +156,12 @@ function medianOf(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/** Whether everything that is required of a side holds. */
+export function holds({ ratio, atMost, peakBytes, peakBytesMax }: SideResult): boolean {
+  return (
+    (ratio === null || atMost === null || ratio <= atMost) &&
+    (peakBytes === null || peakBytesMax === null || peakBytes <= peakBytesMax)
+  );
 }
