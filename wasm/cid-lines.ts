@@ -106,15 +106,28 @@ export function fold(from: i32, upto: i32): i32 {
   return at - inputAt;
 }
 
-/** The same, looking for the lines of wanted buckets. */
+/** The bucket that four hex digits name; of other characters, any number below 65,536. */
+// @ts-ignore: decorator
+@inline
+function bucketOfDigits(text: u32): i32 {
+  // Letters have bit 6, and their low four bits count from 1.
+  const values = (text & 0x0f0f0f0f) + ((text >> 6) & 0x01010101) * 9;
+  return ((values & 0xf) << 12) | (values & 0xf00) | ((values & 0xf0000) >> 12) | ((values & 0xf000000) >> 24);
+}
+
+/**
+ * The same, looking for the lines of wanted buckets. Of other lines it looks at the first four characters and the line feed alone,
+ * which is three times as fast as reading them whole: `fold` has been over them.
+ */
 export function collect(from: i32, upto: i32): i32 {
   const end = inputAt + upto - LINE_BYTES;
   let at = inputAt + from;
   let line = 0;
   found = 0;
-  while (at <= end && readLine(at)) {
-    const source = bucket();
+  while (at <= end && load<u8>(at, LINE_BYTES - 1) === 0x0a) {
+    const source = bucketOfDigits(load<u32>(at));
     if ((load<u8>(wantedAt + (source >> 3)) >> <u8>(source & 7)) & 1) {
+      if (!readLine(at)) break;
       const to = foundAt + (found << 5);
       v128.store(to, low);
       v128.store(to, high, 16);

@@ -13,8 +13,8 @@ import { participant } from '../../src/dict/participant.ts';
 import { assert } from '../../src/platform/assert.ts';
 import { digestFile } from '../../src/platform/file-digest.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';
-import { compareFile, foldFile } from '../../src/reconcile/file-comparison.ts';
-import { readBuckets, rebuildBuckets } from '../../src/vsync/bucket-store.ts';
+import { compareFile } from '../../src/reconcile/file-comparison.ts';
+import { rebuildBuckets } from '../../src/vsync/bucket-store.ts';
 import { countOfBuckets, vsyncOfBuckets } from '../../src/vsync/buckets.ts';
 import type { Scope } from '../../src/vsync/scope.ts';
 import type { Bench } from '../bench.ts';
@@ -66,14 +66,11 @@ async function writeFile(database: Database, file: string): Promise<void> {
 async function compare(file: string, sha256: string, url: string): Promise<number> {
   const onProgress = (): Promise<void> => Promise.resolve();
   const database = await sideDatabase(url);
-  const folded = await foldFile(file, Buffer.from(sha256, 'hex'), onProgress);
-  assert(folded !== null, 'the file is the one that was made');
-  const ours = await readBuckets(database, scope);
   const limits = { differencesMax: 1_000_000, sliceBuckets: 4_096, sliceCids: 250_000, onProgress };
-  const found = await compareFile(database, scope, { file, folded, ours }, limits);
-  assert(found.local.size === onlyHere && found.dict.size === onlyThere, 'what was planted is found, and nothing else');
+  const found = await compareFile(database, scope, { path: file, sha256: Buffer.from(sha256, 'hex') }, limits);
+  assert(found?.local.size === onlyHere && found.dict.size === onlyThere, 'what was planted is found, and nothing else');
   await database.close();
-  return countOfBuckets(folded);
+  return found.keys;
 }
 
 export const bench: Bench = {

@@ -29,7 +29,11 @@ export function digestFile(file: string): FileDigest {
   const digest = async (): Promise<Buffer> => {
     if ((await stat(file)).size <= smallBytes) return hash('sha256', await readFile(file), 'buffer');
     const task: DigestTask = { file };
-    const thread = new Worker(siblingModule(import.meta.url, 'digest-thread'), { workerData: task });
+    const thread = new Worker(siblingModule(import.meta.url, 'digest-thread'), {
+      workerData: task,
+      // It keeps one chunk and allocates next to nothing.
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 16 },
+    });
     worker = thread;
     return new Promise((resolve, reject) => {
       thread.once('message', (bytes: Uint8Array) => resolve(Buffer.from(bytes)));

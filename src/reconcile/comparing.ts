@@ -10,14 +10,13 @@ import type { Sql } from '../platform/postgres/database.ts';
 import { moveCursor } from '../verify/event-cursor.ts';
 import { type LogReading, readEventLog } from '../verify/event-log-reading.ts';
 import type { Difference } from '../verify/explanation.ts';
-import { readBuckets } from '../vsync/bucket-store.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused } from './cid-set-file.ts';
 import { heartbeat, inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
 import { insertDifferences, type NewDifference } from './divergence-store.ts';
 import { filePath } from './ending.ts';
-import { type Comparison, compareFile, foldFile, type SetDifference } from './file-comparison.ts';
+import { type Comparison, compareFile, type SetDifference } from './file-comparison.ts';
 import { refuseFile } from './file-download.ts';
 import { type FileInstant, findInstant, lastEvents } from './file-instant.ts';
 import { refuseImplausible } from './file-plausibility.ts';
@@ -36,19 +35,22 @@ export async function compareCidSetFile(deps: ReconcileDeps, input: StepInput): 
     const waitMs = untilLogged(deps, run);
     if (waitMs > 0) return sleepNext(deps, 'comparing', 'file', waitMs);
     const onProgress = paced(deps, input);
-    const file = filePath(deps, run.id);
-    const folded = await foldFile(file, fileSha256, onProgress);
-    if (folded === null) return downloadAgain(deps, input, run);
+    const file = { path: filePath(deps, run.id), sha256: fileSha256 };
     try {
       // Ours first, then DICT's log: what happens in between is seen as an event, and waits for its counterpart.
-      const ours = await readBuckets(deps.database, run);
       const limits = { differencesMax: deps.settings.differencesMax, sliceBuckets, sliceCids, onProgress };
-      const compared = await compareFile(deps.database, run, { file, folded, ours }, limits);
+      const compared = await compareFile(deps.database, run, file, limits);
+      if (compared === null) return downloadAgain(deps, input, run);
       const log = await readSince(deps, run);
       const instant = log === null ? null : findInstant(log.window, log.from, fileVsync);
-      const present = log === null ? compared : await overridden(deps.database, run, ours.seq, compared, log);
-      await refuseImplausible(deps, run, { ...present, keys: ours.keys, lines: run.fileLines ?? 0, proven: instant !== null });
-      await save(deps, input, { compared, present, log, instant, seq: ours.seq });
+      const present = log === null ? compared : await overridden(deps.database, run, compared, log);
+      await refuseImplausible(deps, run, {
+        ...present,
+        keys: compared.keys,
+        lines: run.fileLines ?? 0,
+        proven: instant !== null,
+      });
+      await save(deps, input, { compared, present, log, instant, seq: compared.seq });
       return go(present.dict.size + present.local.size === 0 ? 'confirming' : 'judging', run.rung);
     } catch (cause) {
       if (cause instanceof FileRefused) return refuseFile(deps, input, run, cause);
@@ -100,9 +102,9 @@ async function readSince(deps: ReconcileDeps, run: OpenRun): Promise<LogReading 
  * The comparison as the log's last words change it. Only the last state of a CID counts, so replaying what the file already shows
  * does no harm, and the file's exact moment need not be known.
  */
-async function overridden(sql: Sql, scope: Scope, seq: number, compared: Comparison, log: LogReading): Promise<SetDifference> {
+async function overridden(sql: Sql, scope: Scope, compared: Comparison, log: LogReading): Promise<SetDifference> {
   const last = lastEvents(log.window.events);
-  const ours = await membershipAsOf(sql, scope, [...last.keys()].map(cidFromHex), seq);
+  const ours = await membershipAsOf(sql, scope, [...last.keys()].map(cidFromHex), compared.seq);
   const dict = new Set(compared.dict);
   const local = new Set(compared.local);
   for (const [cid, event] of last) {

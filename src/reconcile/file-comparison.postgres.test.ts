@@ -10,10 +10,9 @@ import { testDatabase } from '../../test/support/database.ts';
 import { cidFromHex } from '../cid/cid.ts';
 import { participant } from '../dict/participant.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import { readBuckets } from '../vsync/bucket-store.ts';
 import { commitTransitions, lockVSyncs, type Scope } from '../vsync/vsync-store.ts';
 import { FileRefused } from './cid-set-file.ts';
-import { type Comparison, compareFile, foldFile } from './file-comparison.ts';
+import { type Comparison, compareFile, type ExpectedFile } from './file-comparison.ts';
 
 const scope: Scope = { participant: participant('00038166'), keyType: 'EVP' };
 const now = new Date('2026-03-01T12:00:00.000Z');
@@ -39,20 +38,19 @@ async function commit(database: Database, cids: readonly string[], change: 'adde
   });
 }
 
-async function fileOf(t: TestContext, cids: readonly string[]): Promise<{ file: string; sha256: Buffer }> {
+async function fileOf(t: TestContext, cids: readonly string[]): Promise<ExpectedFile> {
   const directory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-file-'));
   t.after(() => rm(directory, { recursive: true }));
   const text = cids.map((cid) => `${cid}\n`).join('');
   const file = path.join(directory, 'set.cids');
   await writeFile(file, text);
-  return { file, sha256: createHash('sha256').update(text).digest() };
+  return { path: file, sha256: createHash('sha256').update(text).digest() };
 }
 
 async function compared(t: TestContext, database: Database, cids: readonly string[], limits = wide): Promise<Comparison> {
-  const { file, sha256 } = await fileOf(t, cids);
-  const folded = await foldFile(file, sha256, noProgress);
-  assert.ok(folded);
-  return compareFile(database, scope, { file, folded, ours: await readBuckets(database, scope) }, limits);
+  const found = await compareFile(database, scope, await fileOf(t, cids), limits);
+  assert.ok(found);
+  return found;
 }
 
 describe('comparing a CID set file', () => {
@@ -105,10 +103,11 @@ describe('comparing a CID set file', () => {
   });
 
   it('does not take a file that is not there, or not the one of that digest, for the file', async (t) => {
-    const { file, sha256 } = await fileOf(t, randomCids(3));
-    assert.equal(await foldFile(`${file}x`, sha256, noProgress), null);
-    assert.equal(await foldFile(file, randomBytes(32), noProgress), null);
-    await writeFile(file, 'not a CID\n');
-    assert.equal(await foldFile(file, sha256, noProgress), null);
+    const database = await testDatabase(t);
+    const file = await fileOf(t, randomCids(3));
+    assert.equal(await compareFile(database, scope, { ...file, path: `${file.path}x` }, wide), null);
+    assert.equal(await compareFile(database, scope, { ...file, sha256: randomBytes(32) }, wide), null);
+    await writeFile(file.path, 'not a CID\n');
+    assert.equal(await compareFile(database, scope, file, wide), null);
   });
 });

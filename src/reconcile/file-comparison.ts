@@ -10,7 +10,7 @@ import { cidFingerprint } from '../ledger/masking.ts';
 import { digestFile } from '../platform/file-digest.ts';
 import type { Sql } from '../platform/postgres/database.ts';
 import { activeCidsInBuckets } from '../vsync/active-cids.ts';
-import type { BucketsAsOf } from '../vsync/bucket-store.ts';
+import { type BucketsAsOf, readBuckets } from '../vsync/bucket-store.ts';
 import { type Buckets, differingBuckets } from '../vsync/buckets.ts';
 import { collectLines, foldLines, type LineReader } from '../vsync/cid-lines.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
@@ -23,8 +23,17 @@ export interface SetDifference {
 }
 
 export interface Comparison extends SetDifference {
+  /** As of which seq ours were, and how many. */
+  readonly seq: number;
+  readonly keys: number;
   readonly buckets: number;
   readonly slices: number;
+}
+
+/** The file that was downloaded, by where it lies and by its digest. */
+export interface ExpectedFile {
+  readonly path: string;
+  readonly sha256: Buffer;
 }
 
 interface Limits {
@@ -38,30 +47,39 @@ interface Limits {
 }
 
 /**
- * The buckets of a file; null where it is not there, or is not the one of that digest. Hashed on another thread while this one
- * folds: the two take about as long.
+ * Compares the file of that digest with our CIDs as of the present seq; null where the file is not there, or is another one. Throws
+ * `FileRefused` over duplicate lines, which it names, and over too many differences. The file is hashed on another thread while this
+ * one folds and collects, and nothing is told before its digest has proven right.
  */
-export async function foldFile(file: string, sha256: Buffer, onProgress: () => Promise<void>): Promise<Buckets | null> {
-  const reader = foldLines(refuseLine);
-  const digest = digestFile(file);
+export async function compareFile(sql: Sql, scope: Scope, file: ExpectedFile, limits: Limits): Promise<Comparison | null> {
+  const digest = digestFile(file.path);
   try {
-    await readLines(file, reader, onProgress);
-    return (await digest.sha256).equals(sha256) ? reader.buckets : null;
+    const [folded, ours] = await Promise.all([foldFile(file.path, limits.onProgress), readBuckets(sql, scope)]);
+    const comparison = await compareBuckets(sql, scope, { file: file.path, folded, ours }, limits);
+    return (await digest.sha256).equals(file.sha256) ? comparison : null;
   } catch (cause) {
-    if (cause instanceof FileRefused || (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) return null;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
+    // Of a file that is not the one that was downloaded nothing is believed, not even what is wrong with it.
+    if (cause instanceof FileRefused && !(await digest.sha256).equals(file.sha256)) return null;
     throw cause;
   } finally {
     await digest.end();
   }
 }
 
-/** Compares; throws `FileRefused` over duplicate lines, which it names, and over too many differences. */
-export async function compareFile(
-  sql: Sql,
-  scope: Scope,
-  sides: { readonly file: string; readonly folded: Buckets; readonly ours: BucketsAsOf },
-  limits: Limits,
-): Promise<Comparison> {
+async function foldFile(file: string, onProgress: () => Promise<void>): Promise<Buckets> {
+  const reader = foldLines(refuseLine);
+  await readLines(file, reader, onProgress);
+  return reader.buckets;
+}
+
+interface Sides {
+  readonly file: string;
+  readonly folded: Buckets;
+  readonly ours: BucketsAsOf;
+}
+
+async function compareBuckets(sql: Sql, scope: Scope, sides: Sides, limits: Limits): Promise<Comparison> {
   const differing = differingBuckets(sides.folded, sides.ours.buckets);
   const slices = slicesOf(differing, sides, limits);
   const dict = new Set<string>();
@@ -77,7 +95,8 @@ export async function compareFile(
       );
     }
   }
-  return { dict, local, buckets: differing.length, slices: slices.length };
+  const { seq, keys } = sides.ours;
+  return { dict, local, seq, keys, buckets: differing.length, slices: slices.length };
 }
 
 /** Groups of buckets whose lines on both sides fit into memory together; a bucket alone always goes. */

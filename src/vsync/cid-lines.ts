@@ -59,7 +59,10 @@ export function foldLines(judge: LineJudge, kernel: LineKernel = newKernel()): L
   return Object.assign(new PassReader(kernel, judge, pass), { buckets });
 }
 
-/** Calls `onFound` for each line of these buckets, in the file's order. The CID lies in a buffer that is used again: copy it to keep it. */
+/**
+ * Calls `onFound` for each line of these buckets, in the file's order. The CID lies in a buffer that is used again: copy it to keep it.
+ * Meant for a file that was folded before: of 64 characters that name another bucket the judge may hear nothing.
+ */
 export function collectLines(
   wanted: Iterable<number>,
   onFound: (cid: Cid, line: number) => void,

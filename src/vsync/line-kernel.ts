@@ -23,7 +23,10 @@ export interface LineKernel {
   readonly input: Uint8Array;
   /** Folds usual lines from one position of the input up to another; answers where it stopped: the end, an unfinished line, an unusual one. */
   fold(from: number, upto: number): number;
-  /** The same, looking for the lines of wanted buckets. */
+  /**
+   * The same, looking for the lines of wanted buckets. Lines of 64 characters that begin with the digits of another bucket may be passed
+   * over unread.
+   */
   collect(from: number, upto: number): number;
   /** Lines that the last call went through. */
   lines(): number;
