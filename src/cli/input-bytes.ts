@@ -1,0 +1,52 @@
+/** The bytes of a command's input: a file, a pipe or device by its name, or standard input; with the failures that a user can mend. */
+
+import * as path from 'node:path';
+import { bytesOfInput, bytesOfStream, InputFailed, openInput } from '../platform/input-file.ts';
+import { CommandFailed, type Io } from './io.ts';
+
+export interface ByteSource {
+  /** As messages name it. */
+  readonly name: string;
+  /** Null where nobody knows. */
+  readonly sizeBytes: number | null;
+  /** Rejects with `CommandFailed` where it cannot be read on, or the command is interrupted. */
+  readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
+}
+
+/** Opens it; `-` is standard input. Rejects with `CommandFailed`. */
+export async function openBytes(io: Io, file: string): Promise<ByteSource> {
+  if (file === '-') return { name: 'standard input', sizeBytes: null, chunks: chunksOf(io, io.stdin, 'standard input') };
+  const name = path.resolve(io.cwd, file);
+  try {
+    const input = await openInput(name, file);
+    const sizeBytes = input.kind === 'regular' ? input.sizeBytes : null;
+    return { name: file, sizeBytes, chunks: chunksOf(io, bytesOfInput(input, name), file) };
+  } catch (cause) {
+    throw asCommandFailure(io, cause);
+  }
+}
+
+async function* chunksOf(io: Io, stream: Io['stdin'], name: string): AsyncGenerator<Uint8Array, void, undefined> {
+  let isFirst = true;
+  try {
+    for await (const chunk of bytesOfStream(stream, name, io.signal)) {
+      if (isFirst) refuseUtf16(chunk, name);
+      isFirst = false;
+      yield chunk;
+    }
+  } catch (cause) {
+    throw asCommandFailure(io, cause);
+  }
+}
+
+/** Every line would be bad, and none would say why. */
+function refuseUtf16(chunk: Uint8Array, name: string): void {
+  const mark = ((chunk[0] ?? 0) << 8) | (chunk[1] ?? 0);
+  if (mark !== 0xfffe && mark !== 0xfeff) return;
+  throw new CommandFailed(`${name} is UTF-16 text and has to be UTF-8 ("iconv -f UTF-16 -t UTF-8" converts it)`);
+}
+
+function asCommandFailure(io: Io, cause: unknown): unknown {
+  if (io.signal.aborted) return new CommandFailed('interrupted', 130, cause);
+  return cause instanceof InputFailed ? new CommandFailed(cause.message, 1, cause) : cause;
+}
