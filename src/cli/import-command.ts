@@ -1,16 +1,22 @@
 /** `dict-vsync import`: an existing base, as it was at a stated time. Rows that are refused go to a file beside it, with the reason. */
 
-import { createReadStream } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import * as path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { INSTANT_FORM, parseInstant } from '../event/instant.ts';
-import { type ImportResult, importBase, type RefusedRow } from '../ingest/entry-import.ts';
-import { BaseFileRefused, type BaseRow, csvRows, ndjsonRows } from '../ingest/import-file.ts';
+import type { ImportResult } from '../ingest/entry-import.ts';
+import { type FileToImport, type ImportListener, ImportUnderWay, importFile } from '../ingest/file-import.ts';
+import { BaseFileRefused } from '../ingest/import-file.ts';
+import { AlgorithmChanged, ImportLost } from '../ingest/import-run.ts';
 import { appendAudit } from '../ledger/audit.ts';
+import type { Transaction } from '../platform/postgres/database.ts';
 import { type Base, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { operatorOf } from './operator.ts';
+import { RefusedFile } from './refused-file.ts';
+
+const interruptedExitCode = 130;
 
 interface ImportOptions {
   readonly asOf: Date;
@@ -36,9 +42,10 @@ export function importCommand(io: Io): Command {
       `
 Columns: key, key_type, ispb, branch, account_number, account_type, account_opened_at, owner_type, owner_tax_id, owner_name,
 owner_trade_name, request_id, registered_at, participant_registered_at. Entries without request_id stay unresolved until DICT
-tells it. A second run changes nothing; an interrupted one is run again. Refused rows give exit status 1.`,
+tells it. A second run changes nothing; one that was interrupted or killed goes on
+where it ended when the same command is given again. Refused rows give exit status 1.`,
     )
-    .action((file: string, options: ImportOptions) => importFile(io, file, options));
+    .action((file: string, options: ImportOptions) => importNamed(io, file, options));
 }
 
 function instantOf(text: string): Date {
@@ -48,91 +55,72 @@ function instantOf(text: string): Date {
   return instant;
 }
 
-/** The refused rows' file; made, or emptied, when the first row is refused. */
-class RefusedFile {
-  readonly name: string;
-  #handle: FileHandle | null = null;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  async write({ line, decoded, raw }: RefusedRow): Promise<void> {
-    try {
-      // Personal data: for the owner's eyes only.
-      this.#handle ??= await open(this.name, 'w', 0o600);
-      await this.#handle.write(`${JSON.stringify({ line, reason: decoded.reason, detail: decoded.detail, row: raw })}\n`);
-    } catch (cause) {
-      throw new CommandFailed(
-        `${this.name} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
-        1,
-        cause,
-      );
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#handle?.close();
-  }
-}
-
-async function openFile(name: string, file: string): Promise<AsyncIterable<Uint8Array>> {
+async function openFile(name: string, file: string): Promise<FileHandle> {
   try {
     const handle = await open(name);
     if ((await handle.stat()).isDirectory()) {
       await handle.close();
       throw new Error('it is a directory');
     }
-    return createReadStream(name, { fd: handle, autoClose: true });
+    return handle;
   } catch (cause) {
     throw new CommandFailed(`${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, 1, cause);
   }
 }
 
-async function importFile(io: Io, file: string, options: ImportOptions): Promise<void> {
+async function importNamed(io: Io, file: string, options: ImportOptions): Promise<void> {
   const name = path.resolve(io.cwd, file);
-  const chunks = await openFile(name, file);
+  const handle = await openFile(name, file);
   const refused = new RefusedFile(path.resolve(io.cwd, options.refused ?? `${file}.refused.ndjson`));
-  if (refused.name === name) throw new CommandFailed('--refused: names the imported file itself');
-  const format = options.format ?? (/\.csv$/i.test(file) ? 'csv' : 'ndjson');
-  const passedOver = (columns: readonly string[]): void => {
-    io.stderr.write(`warning: columns passed over: ${columns.join(', ')}\n`);
-  };
-  const rows: AsyncIterable<BaseRow> = format === 'csv' ? csvRows(chunks, passedOver) : ndjsonRows(chunks);
-  await withBase(io, async (base) => {
-    const deps = { database: base.database, clock: base.clock, signal: io.signal };
-    try {
-      const result = await importBase(deps, rows, options.asOf, (row) => refused.write(row));
-      await record(base, result, options.asOf);
-      report(io, result, refused.name);
-    } catch (cause) {
-      if (cause instanceof BaseFileRefused) throw new CommandFailed(`${file}: ${cause.message}`, 1, cause);
-      throw cause;
-    } finally {
-      await refused.close();
-    }
-  });
+  try {
+    if (refused.name === name) throw new CommandFailed('--refused: names the imported file itself');
+    const format = options.format ?? (/\.csv$/i.test(file) ? 'csv' : 'ndjson');
+    const result = await withBase(io, (base) => importOpened(io, base, { handle, format, asOf: options.asOf, refused }));
+    report(io, result, refused.name);
+  } catch (cause) {
+    if (cause instanceof BaseFileRefused) throw new CommandFailed(`${file}: ${cause.message}`, 1, cause);
+    throw cause;
+  } finally {
+    await refused.close();
+    await handle.close();
+  }
 }
 
-async function record(base: Base, result: ImportResult, asOf: Date): Promise<void> {
+async function importOpened(io: Io, base: Base, file: FileToImport): Promise<ImportResult> {
+  const deps = { database: base.database, clock: base.clock, newId: randomUUID, signal: io.signal };
+  const listener: ImportListener = {
+    onUnknown: (columns) => io.stderr.write(`warning: columns passed over: ${columns.join(', ')}\n`),
+    onResumed: (rows) => io.stderr.write(`goes on after the ${rows} rows that an earlier run had loaded\n`),
+    onEnd: (tx, result) => record(tx, base, result, file.asOf),
+  };
+  try {
+    return await importFile(deps, file, listener);
+  } catch (cause) {
+    if (io.signal.aborted) {
+      throw new CommandFailed('interrupted; the same command goes on where this one ended', interruptedExitCode, cause);
+    }
+    const isExpected = cause instanceof ImportUnderWay || cause instanceof ImportLost || cause instanceof AlgorithmChanged;
+    throw isExpected ? new CommandFailed(cause.message, 1, cause) : cause;
+  }
+}
+
+async function record(tx: Transaction, base: Base, result: ImportResult, asOf: Date): Promise<void> {
   const { rows, loaded, unchanged, superseded, refused } = result;
   const now = base.clock.now();
-  await base.database.transaction((tx) =>
-    appendAudit(
-      tx,
-      result.participants.map((participant) => ({
-        participant,
-        keyType: null,
-        occurredAt: now,
-        actor: operatorOf(base.config),
-        kind: 'administration',
-        action: 'BASE_IMPORT',
-        outcome: refused === 0 ? 'success' : 'failure',
-        // Of the whole file, which may be of several participants.
-        details: { as_of: asOf.toISOString(), rows, loaded, unchanged, superseded, refused },
-        correlationId: null,
-      })),
-    ),
+  await appendAudit(
+    tx,
+    result.participants.map((participant) => ({
+      participant,
+      keyType: null,
+      occurredAt: now,
+      actor: operatorOf(base.config),
+      kind: 'administration',
+      action: 'BASE_IMPORT',
+      outcome: refused === 0 ? 'success' : 'failure',
+      // Of the whole file, which may be of several participants.
+      details: { as_of: asOf.toISOString(), rows, loaded, unchanged, superseded, refused },
+      correlationId: null,
+    })),
   );
 }
 

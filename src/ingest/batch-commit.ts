@@ -80,7 +80,7 @@ export async function commitKeys(
 }
 
 /** Whether the base has all these CIDs already: history that is told again is no reason for a commit. */
-async function areKnown(tx: Transaction, scope: Scope, transitions: readonly CidTransition[]): Promise<boolean> {
+export async function areKnown(tx: Transaction, scope: Scope, transitions: readonly CidTransition[]): Promise<boolean> {
   if (transitions.some(({ change }) => change !== 'history')) return false;
   const cids = new Map(transitions.map(({ cid }) => [cidToHex(cid), cid]));
   const known = await keysOfCids(tx, scope, [...cids.values()]);

@@ -41,6 +41,7 @@ export interface ImportResult extends ImportCounts {
 export type RefusedRow = BaseRow & { readonly decoded: { readonly valid: false } };
 
 const batchRowsDefault = 2_000;
+const lineDigits = 12;
 
 /**
  * Imports the rows as of a time. `onRefused` is given each row that is none; `onBatch` hears the counts after each commit. The rest
@@ -83,7 +84,8 @@ export async function importBase(
       ...decoded.state,
       ...key,
       action: 'base.imported',
-      eventId: `line ${row.line}`,
+      // Of rows of one key, those that come first are folded first.
+      eventId: `line ${String(row.line).padStart(lineDigits, '0')}`,
       occurredAt: asOf,
       correlationId: null,
     });

@@ -13,12 +13,13 @@ import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import type { EntryStatus, StoredEntry } from './stored-entry.ts';
 
-const columns = `participant, key, key_type, status, cid, branch, account_number, account_type, account_opened_at, owner_type,
+/** All columns of dict_entries. */
+export const ENTRY_COLUMNS = `participant, key, key_type, status, cid, branch, account_number, account_type, account_opened_at, owner_type,
   owner_tax_id, owner_name, owner_trade_name, request_id, request_id_since, registered_at, participant_registered_at, external_id,
   synced_from, orphaned_at, occurred_at, event_action, seq, updated_at`;
 
 /** The columns as the table's checks allow them; the casts from text rest on those checks. */
-interface EntryRow {
+export interface EntryRow {
   participant: Participant;
   key: string;
   key_type: KeyType;
@@ -65,7 +66,8 @@ function entryOfRow(row: EntryRow): Entry {
   };
 }
 
-function storedEntry(row: EntryRow): StoredEntry {
+/** The entry of a row with all columns. */
+export function storedEntry(row: EntryRow): StoredEntry {
   const common = {
     participant: row.participant,
     key: row.key,
@@ -95,7 +97,7 @@ export async function lockEntries(
   keys: readonly string[],
 ): Promise<Map<string, StoredEntry>> {
   const { rows } = await tx.query<EntryRow>(
-    `SELECT ${columns} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE`,
+    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE`,
     [participant, keys],
   );
   return new Map(rows.map((row) => [row.key, storedEntry(row)]));
@@ -103,7 +105,7 @@ export async function lockEntries(
 
 /** The row of one key, or null. */
 export async function readEntry(sql: Sql, participant: Participant, key: string): Promise<StoredEntry | null> {
-  const { rows } = await sql.query<EntryRow>(`SELECT ${columns} FROM dict_entries WHERE participant = $1 AND key = $2`, [
+  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = $2`, [
     participant,
     key,
   ]);
@@ -117,7 +119,7 @@ export async function readEntriesAfter(
   { after, limit }: { readonly after: string | null; readonly limit: number },
 ): Promise<StoredEntry[]> {
   const { rows } = await sql.query<EntryRow>(
-    `SELECT ${columns} FROM dict_entries
+    `SELECT ${ENTRY_COLUMNS} FROM dict_entries
      WHERE participant = $1 AND key_type = $2 AND ($3::text IS NULL OR key > $3) ORDER BY key LIMIT $4`,
     [participant, keyType, after, limit],
   );
@@ -166,7 +168,7 @@ function rowOf(stored: StoredEntry): Record<string, string | number | null> {
 export async function writeEntries(tx: Transaction, entries: readonly StoredEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const { rowCount } = await tx.query(
-    `INSERT INTO dict_entries (${columns})
+    `INSERT INTO dict_entries (${ENTRY_COLUMNS})
      SELECT participant, key, key_type, status, decode(cid, 'hex'), branch, account_number, account_type, account_opened_at,
        owner_type, owner_tax_id, owner_name, owner_trade_name, request_id, request_id_since, registered_at,
        participant_registered_at, external_id, synced_from, orphaned_at, occurred_at, event_action, seq, updated_at

@@ -7,12 +7,22 @@ import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import type { DecodedEntry } from '../event/entry-decoding.ts';
 import { decodeEntry, decodeEntryLine } from '../event/entry-decoding.ts';
+import type { InvalidReason } from '../event/key-event.ts';
 import { LineCutter } from './event-lines.ts';
+
+/** Why a row is none. */
+export interface RowProblem {
+  readonly valid: false;
+  readonly reason: InvalidReason | 'malformed_row';
+  readonly detail: string;
+}
 
 export interface BaseRow {
   /** Line of the file, from 1. */
   readonly line: number;
-  readonly decoded: DecodedEntry | { readonly valid: false; readonly reason: 'malformed_row'; readonly detail: string };
+  /** Position in the file after the row; of a malformed row of CSV: after the good row before it. */
+  readonly endOffset: number;
+  readonly decoded: DecodedEntry | RowProblem;
   /** The row as it stands in the file, as far as it was kept. */
   readonly raw: string;
 }
@@ -22,7 +32,8 @@ export class BaseFileRefused extends Error {
   override readonly name = 'BaseFileRefused';
 }
 
-const rowBytesMax = 1_048_576;
+/** Longest row that is looked at. */
+export const ROW_BYTES_MAX = 1_048_576;
 /** Malformed rows that may follow each other; they wait in memory for the next good one. */
 const malformedMax = 1_000;
 
@@ -40,17 +51,18 @@ const requiredColumns = [
 const optionalColumns = ['branch', 'owner_trade_name', 'request_id', 'registered_at', 'participant_registered_at'] as const;
 const knownColumns: ReadonlySet<string> = new Set([...requiredColumns, ...optionalColumns]);
 
+/** The problem of a line of that many bytes. */
+export function tooLong(lineBytes: number): RowProblem {
+  const detail = `entry: the line has ${lineBytes} bytes; at most ${ROW_BYTES_MAX} are allowed`;
+  return { valid: false, reason: 'line_too_long', detail };
+}
+
 /** The rows of a file of NDJSON. */
 export async function* ndjsonRows(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<BaseRow, void, undefined> {
-  const cutter = new LineCutter(rowBytesMax);
-  const rowOf = ({ bytes, number, tooLongBytes }: ReturnType<LineCutter['push']>[number]): BaseRow => {
-    const tooLong = {
-      valid: false,
-      reason: 'line_too_long',
-      detail: `entry: the line has ${tooLongBytes} bytes; at most ${rowBytesMax} are allowed`,
-    } as const;
-    const decoded = tooLongBytes === null ? decodeEntryLine(bytes) : tooLong;
-    return { line: number, decoded, raw: decoded.valid ? '' : Buffer.from(bytes).toString('utf8') };
+  const cutter = new LineCutter(ROW_BYTES_MAX);
+  const rowOf = ({ bytes, number, endOffset, tooLongBytes }: ReturnType<LineCutter['push']>[number]): BaseRow => {
+    const decoded = tooLongBytes === null ? decodeEntryLine(bytes) : tooLong(tooLongBytes);
+    return { line: number, endOffset, decoded, raw: decoded.valid ? '' : Buffer.from(bytes).toString('utf8') };
   };
   for await (const chunk of chunks) for (const line of cutter.push(chunk)) yield rowOf(line);
   for (const line of cutter.end()) yield rowOf(line);
@@ -72,28 +84,45 @@ function checkHeader(header: readonly string[], onUnknown: (columns: readonly st
   return names;
 }
 
-/** The rows of a file of CSV (RFC 4180, comma, header line). `onUnknown` hears of columns that are passed over. */
+/** Where in a file of CSV to go on: after a good row, with the columns of its header line. */
+export interface CsvPosition {
+  readonly columns: readonly string[];
+  readonly offset: number;
+  readonly line: number;
+}
+
+/**
+ * The rows of a file of CSV (RFC 4180, comma, header line). `onUnknown` hears of columns that are passed over, `onColumns` of the
+ * header line's names; with `from` the chunks begin there, behind the header line. Throws `BaseFileRefused` where the file
+ * as a whole is none.
+ */
 export async function* csvRows(
   chunks: AsyncIterable<Uint8Array>,
   onUnknown: (columns: readonly string[]) => void,
+  from: CsvPosition | null = null,
+  onColumns: (columns: readonly string[]) => void = () => {},
 ): AsyncGenerator<BaseRow, void, undefined> {
   const malformed: BaseRow[] = [];
-  let hasHeader = false;
+  let hasHeader = from !== null;
+  let endOffset = from?.offset ?? 0;
   const parser = parse({
-    bom: true,
+    bom: from === null,
     columns: (header: string[]) => {
       hasHeader = true;
-      return checkHeader(header, onUnknown);
+      const names = checkHeader(header, onUnknown);
+      onColumns(names);
+      return names;
     },
+    ...(from === null ? {} : { columns: [...from.columns] }),
     info: true,
     raw: true,
     skip_empty_lines: true,
     skip_records_with_error: true,
-    max_record_size: rowBytesMax,
+    max_record_size: ROW_BYTES_MAX,
     on_skip: (error, raw) => {
-      const line = error !== undefined && typeof error['lines'] === 'number' ? error['lines'] : 0;
+      const line = (from?.line ?? 0) + (error !== undefined && typeof error['lines'] === 'number' ? error['lines'] : 0);
       const detail = `row: ${error?.code ?? 'not CSV'}; every row has the header's columns, and quotes are closed and doubled`;
-      malformed.push({ line, decoded: { valid: false, reason: 'malformed_row', detail }, raw: raw ?? '' });
+      malformed.push({ line, endOffset, decoded: { valid: false, reason: 'malformed_row', detail }, raw: raw ?? '' });
       if (!hasHeader)
         parser.destroy(new BaseFileRefused(`the first line is no header line of CSV (${error?.code ?? 'not CSV'})`));
       else if (malformed.length > malformedMax) {
@@ -108,7 +137,9 @@ export async function* csvRows(
   try {
     for await (const row of parser) {
       yield* malformed.splice(0);
-      yield csvRow(row);
+      const read = csvRow(row, from);
+      yield read;
+      endOffset = read.endOffset;
     }
     yield* malformed.splice(0);
   } catch (cause) {
@@ -118,8 +149,16 @@ export async function* csvRows(
   }
 }
 
+interface ParsedRow {
+  readonly record: unknown;
+  /** Counted from where parsing began. */
+  readonly info: { readonly lines: number; readonly bytes: number };
+  readonly raw: string;
+}
+
 /** With `info` and `raw` the parser gives each record with both beside it. */
-function csvRow(row: { readonly record: unknown; readonly info: { readonly lines: number }; readonly raw: string }): BaseRow {
-  const decoded = decodeEntry(row.record);
-  return { line: row.info.lines, decoded, raw: decoded.valid ? '' : row.raw.trimEnd() };
+function csvRow({ record, info, raw }: ParsedRow, from: CsvPosition | null): BaseRow {
+  const decoded = decodeEntry(record);
+  const [line, endOffset] = [(from?.line ?? 0) + info.lines, (from?.offset ?? 0) + info.bytes];
+  return { line, endOffset, decoded, raw: decoded.valid ? '' : raw.trimEnd() };
 }

@@ -5,7 +5,7 @@
  */
 
 import { assert } from '../platform/assert.ts';
-import type { Sql } from '../platform/postgres/database.ts';
+import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import { activeCidsInBuckets } from './active-cids.ts';
 import { BUCKET_COUNT, type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from './buckets.ts';
 import type { Scope } from './scope.ts';
@@ -56,6 +56,17 @@ export async function foldBuckets(sql: Sql, scope: Scope): Promise<{ readonly se
   const state = await readBuckets(sql, scope);
   if (state.seq > 0) await saveSnapshot(sql, scope, state);
   return { seq: state.seq };
+}
+
+/**
+ * Saves buckets that the caller has folded itself, in the transaction of the bulk commit whose seq they are of. Throws
+ * `InvariantBroken` unless their XOR and count are the VSync's.
+ */
+export async function storeBuckets(tx: Transaction, scope: Scope, buckets: Buckets): Promise<void> {
+  const { seq, vsync, keys } = await readVSync(tx, scope);
+  assert(equalVSync(vsyncOfBuckets(buckets), vsync), `${scope.participant} ${scope.keyType}: XOR of buckets is the VSync`);
+  assert(countOfBuckets(buckets) === keys, `${scope.participant} ${scope.keyType}: buckets count what the VSync counts`);
+  await saveSnapshot(tx, scope, { seq, vsync, keys, buckets });
 }
 
 /**

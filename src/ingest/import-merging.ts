@@ -1,0 +1,246 @@
+/**
+ * import_entries → a base that has something already: a range of pages in each transaction, together with how far the run is. Three
+ * kinds of rows, told apart by one join: what is there exactly as it would be written is only counted; a key that nobody knows is
+ * inserted by the server itself; everything else is folded like an event (batch-fold.ts), so that there is one place that says what wins.
+ */
+
+import { asCid, type Cid } from '../cid/cid.ts';
+import type { KeyType } from '../dict/key-type.ts';
+import type { Participant } from '../dict/participant.ts';
+import { assert } from '../platform/assert.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Database, Sql, Transaction } from '../platform/postgres/database.ts';
+import { foldBuckets } from '../vsync/bucket-store.ts';
+import { unfoldedBytes } from '../vsync/vsync-journal.ts';
+import { type CidTransition, commitTransitions, type LockedVSync } from '../vsync/vsync-store.ts';
+import { areKnown, type LockedScopes, lockScopes, lockStates, untilUncontended } from './batch-commit.ts';
+import { type Fold, foldBatch } from './batch-fold.ts';
+import { ENTRY_COLUMNS, type EntryRow, storedEntry, writeEntries } from './entry-store.ts';
+import type { KeyImported } from './entry-transition.ts';
+import { advanceRun, checkAlgorithms, type ImportRun, scopesOf } from './import-run.ts';
+
+export interface MergingDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly signal: AbortSignal | undefined;
+  /** Pages of import_entries in one transaction; of some twenty rows each. */
+  readonly pages: number;
+  onRun(run: ImportRun): void;
+}
+
+/** A range of pages. */
+interface Range {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** How often the journal of what was inserted is folded into the buckets: before it exceeds what can be folded in memory. */
+const unfoldedBytesMax = 16_777_216;
+const rangesBetweenFolds = 50;
+
+/** Merges what import_entries has, from where the run is. Answers the run as it is then. */
+export async function mergeRows(deps: MergingDeps, begun: ImportRun, pagesInAll: number): Promise<ImportRun> {
+  let run = begun;
+  for (let ranges = 1; run.mergedPages < pagesInAll; ranges++) {
+    deps.signal?.throwIfAborted();
+    const before = run;
+    const upto = Math.min(before.mergedPages + deps.pages, pagesInAll);
+    run = await untilUncontended(() => deps.database.transaction((tx) => mergeRange(tx, deps, before, upto)));
+    deps.onRun(run);
+    if (ranges % rangesBetweenFolds === 0 || run.mergedPages === pagesInAll) await foldJournals(deps.database, run);
+  }
+  return run;
+}
+
+async function foldJournals(database: Database, run: ImportRun): Promise<void> {
+  for (const scope of scopesOf(run))
+    if ((await unfoldedBytes(database, scope)) > unfoldedBytesMax) await foldBuckets(database, scope);
+}
+
+async function mergeRange(tx: Transaction, deps: MergingDeps, before: ImportRun, upto: number): Promise<ImportRun> {
+  await tx.query('SET LOCAL statement_timeout = 0');
+  // The range is always the small side: a hash of a whole table for each of them was 60 times as slow.
+  await tx.query('SET LOCAL enable_hashjoin = off');
+  await tx.query('SET LOCAL enable_mergejoin = off');
+  const range = { from: `(${before.mergedPages},0)`, to: `(${upto},0)` };
+  const now = deps.clock.now();
+  const found = await compareRange(tx, range);
+  const counts =
+    found.same === found.rows
+      ? { loaded: 0, unchanged: found.same - found.sameUnresolved, superseded: found.sameUnresolved }
+      : await mergeLocked(tx, before, range, now);
+  assert(
+    counts.loaded + counts.unchanged + counts.superseded === found.rows,
+    'every row of a range is loaded, unchanged or superseded',
+  );
+  const run: ImportRun = {
+    ...before,
+    mergedPages: upto,
+    loaded: before.loaded + counts.loaded,
+    unchanged: before.unchanged + counts.unchanged,
+    superseded: before.superseded + counts.superseded,
+  };
+  await advanceRun(tx, before, run, now);
+  return run;
+}
+
+type Outcomes = Pick<ImportRun, 'loaded' | 'unchanged' | 'superseded'>;
+
+/** Under the locks of every scope that the range has, so that what is found is what is written on. */
+async function mergeLocked(tx: Transaction, run: ImportRun, range: Range, now: Date): Promise<Outcomes> {
+  const locks = await lockScopes(tx, await scopesOfRange(tx, range), now);
+  checkAlgorithms(run, locks);
+  const inserted = await insertUnknown(tx, range, locks, now);
+  const found = await counted(tx, byKey, range);
+  const rows = await readDifferent(tx, range);
+  const fold = foldBatch(rows, await lockStates(tx, rows), locks.algorithmOf);
+  for (const vsync of locks.vsyncs) await commitScope(tx, locks, vsync, inserted, fold, now);
+  const having = (outcome: string): number => fold.events.filter((event) => event.outcome === outcome).length;
+  const insertedUnresolved = inserted.filter(({ cid }) => cid === null).length;
+  return {
+    loaded: inserted.length + having('applied'),
+    unchanged: found.same - found.sameUnresolved - (inserted.length - insertedUnresolved) + having('echo'),
+    // A row that says the same without its RequestId tells nothing that is newer.
+    superseded: found.sameUnresolved - insertedUnresolved + having('superseded'),
+  };
+}
+
+async function commitScope(
+  tx: Transaction,
+  locks: LockedScopes,
+  vsync: LockedVSync,
+  inserted: readonly InsertedRow[],
+  fold: Fold<KeyImported>,
+  now: Date,
+): Promise<void> {
+  const { participant, keyType } = vsync.scope;
+  const isMine = (of: { readonly participant: Participant; readonly keyType: KeyType }): boolean =>
+    of.participant === participant && of.keyType === keyType;
+  const added = inserted.filter(isMine);
+  const folded = fold.keys.filter(isMine);
+  const entries = folded.flatMap(({ next }) => (next === null ? [] : [{ ...next, seq: vsync.nextSeq, updatedAt: now }]));
+  const transitions: CidTransition[] = [
+    ...added.flatMap(({ cid, key }) => (cid === null ? [] : [{ change: 'added', cid, key } as const])),
+    ...folded.flatMap((key) => key.transitions),
+  ];
+  if (added.length === 0 && entries.length === 0 && (await areKnown(tx, vsync.scope, transitions))) return;
+  await writeEntries(tx, entries);
+  await commitTransitions(tx, vsync, transitions, { source: 'import', algorithm: locks.algorithmOf(participant), now });
+}
+
+/**
+ * Whether a row of the base, e, is what the staged row, s, would make of it: nothing would be written, by entry-transition.ts. Of a row
+ * that came from an event, was orphaned or is of another time, the fold decides.
+ */
+const isSame = `coalesce(
+  (e.key_type, e.status, e.account_number, e.account_type, e.owner_type, e.owner_tax_id, e.owner_name, e.occurred_at)
+    = (s.key_type, s.status, s.account_number, s.account_type, s.owner_type, s.owner_tax_id, s.owner_name, s.occurred_at)
+  AND (e.cid, e.branch, e.account_opened_at, e.owner_trade_name, e.request_id, e.registered_at, e.participant_registered_at)
+    IS NOT DISTINCT FROM
+    (s.cid, s.branch, s.account_opened_at, s.owner_trade_name, s.request_id, s.registered_at, s.participant_registered_at)
+  AND e.event_action IS NULL
+  AND CASE WHEN s.request_id IS NULL THEN e.request_id_since = s.request_id_since ELSE e.request_id_since <= s.request_id_since END,
+  false)`;
+
+const compared = `import_entries s LEFT JOIN dict_entries e ON e.participant = s.participant AND e.key = s.key
+  WHERE s.ctid >= $1::tid AND s.ctid < $2::tid`;
+
+interface Comparison {
+  readonly rows: number;
+  readonly same: number;
+  readonly sameUnresolved: number;
+}
+
+/** How many rows of the range there are, and how many of them the base has as they are. */
+async function compareRange(sql: Sql, range: Range): Promise<Comparison> {
+  return await counted(sql, `SELECT s.request_id, ${isSame} AS same FROM ${compared}`, range);
+}
+
+/** The rows, each with whether the base has it and all others of its key as they are: where it has not, they are folded in order. */
+const byKey = `SELECT s.ctid AS place, s.request_id, bool_and(${isSame}) OVER (PARTITION BY s.participant, s.key) AS same FROM ${compared}`;
+
+async function counted(sql: Sql, rowsWithSame: string, range: Range): Promise<Comparison> {
+  const { rows } = await sql.query<{ rows: number; same: number; same_unresolved: number }>(
+    `SELECT count(*) AS rows, count(*) FILTER (WHERE compared.same) AS same,
+       count(*) FILTER (WHERE compared.same AND compared.request_id IS NULL) AS same_unresolved
+     FROM (${rowsWithSame}) AS compared`,
+    [range.from, range.to],
+  );
+  const row = rows[0];
+  assert(row !== undefined, 'an aggregate answers one row');
+  return { rows: row.rows, same: row.same, sameUnresolved: row.same_unresolved };
+}
+
+async function scopesOfRange(
+  sql: Sql,
+  range: Range,
+): Promise<{ readonly participant: Participant; readonly keyType: KeyType }[]> {
+  const { rows } = await sql.query<{ participant: Participant; key_type: KeyType }>(
+    `SELECT DISTINCT participant, key_type FROM import_entries WHERE ctid >= $1::tid AND ctid < $2::tid`,
+    [range.from, range.to],
+  );
+  return rows.map((row) => ({ participant: row.participant, keyType: row.key_type }));
+}
+
+interface InsertedRow {
+  readonly participant: Participant;
+  readonly keyType: KeyType;
+  readonly key: string;
+  readonly cid: Cid | null;
+}
+
+/** The row of a key that the base does not have becomes its entry, as the fold would make it, unless the range has more than one. */
+async function insertUnknown(tx: Transaction, range: Range, locks: LockedScopes, now: Date): Promise<InsertedRow[]> {
+  const scopes = locks.vsyncs.map(({ scope }) => scope);
+  const { rows } = await tx.query<{ participant: Participant; key_type: KeyType; key: string; cid: Buffer | null }>(
+    `INSERT INTO dict_entries (${ENTRY_COLUMNS})
+     SELECT s.participant, s.key, s.key_type, s.status, s.cid, s.branch, s.account_number, s.account_type, s.account_opened_at,
+       s.owner_type, s.owner_tax_id, s.owner_name, s.owner_trade_name, s.request_id, s.request_id_since, s.registered_at,
+       s.participant_registered_at, s.external_id, s.synced_from, s.orphaned_at, s.occurred_at, s.event_action, l.seq, $3
+     FROM (
+       SELECT ${ENTRY_COLUMNS.replace(', seq, updated_at', '')}, count(*) OVER (PARTITION BY participant, key) AS times
+       FROM import_entries WHERE ctid >= $1::tid AND ctid < $2::tid) AS s
+     JOIN unnest($4::text[], $5::text[], $6::bigint[]) AS l (participant, key_type, seq)
+       ON l.participant = s.participant AND l.key_type = s.key_type
+     WHERE s.times = 1 AND NOT EXISTS (SELECT FROM dict_entries e WHERE e.participant = s.participant AND e.key = s.key)
+     ORDER BY s.participant, s.key
+     RETURNING participant, key_type, key, cid`,
+    [
+      range.from,
+      range.to,
+      now,
+      scopes.map(({ participant }) => participant),
+      scopes.map(({ keyType }) => keyType),
+      locks.vsyncs.map(({ nextSeq }) => nextSeq),
+    ],
+  );
+  return rows.map(({ participant, key_type, key, cid }) => ({
+    ...{ participant, key, keyType: key_type },
+    cid: cid === null ? null : asCid(cid),
+  }));
+}
+
+const stagedColumns = ENTRY_COLUMNS.split(',')
+  .map((column) => `s.${column.trim()}`)
+  .join(', ');
+const placeDigits = 9;
+
+/** The rows that the base does not have as they are, in the order of the file. */
+async function readDifferent(sql: Sql, range: Range): Promise<KeyImported[]> {
+  const { rows } = await sql.query<EntryRow & { [column: string]: unknown }>(
+    `SELECT ${stagedColumns} FROM (${byKey}) AS compared JOIN import_entries s ON s.ctid = compared.place
+     WHERE NOT compared.same ORDER BY s.ctid`,
+    [range.from, range.to],
+  );
+  return rows.map((row, index) => {
+    const { participant, key, keyType, entry, requestId, registeredAt, participantRegisteredAt, occurredAt } = storedEntry(row);
+    assert(entry !== null, 'a staged row has an entry');
+    return {
+      ...{ participant, key, keyType, entry, requestId, registeredAt, participantRegisteredAt, occurredAt },
+      action: 'base.imported',
+      // Of rows of one key, those that come first in the file are folded first.
+      eventId: `row ${String(index).padStart(placeDigits, '0')}`,
+      correlationId: null,
+    };
+  });
+}
