@@ -1,7 +1,8 @@
 /** `dict-vsync rebuild`: derived data made to agree with what they are derived from. */
 
+import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
-import { type RebuildResult, rebuildScope } from '../ingest/rebuild.ts';
+import { type RebuildResult, rebuildScopes } from '../ingest/rebuild.ts';
 import { appendAudit } from '../ledger/audit.ts';
 import { type Base, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
@@ -34,8 +35,9 @@ async function rebuild(io: Io, options: RebuildOptions): Promise<void> {
   await withBase(io, async (base) => {
     const { database, clock } = base;
     let left = 0;
-    for (const scope of await scopesOfBase(base, options)) {
-      const result = await rebuildScope({ database, clock, signal: io.signal }, scope, options.acceptAltered === true);
+    const scopes = await scopesOfBase(base, options);
+    const request = { id: randomUUID(), acceptAltered: options.acceptAltered === true };
+    for await (const result of rebuildScopes({ database, clock, signal: io.signal }, scopes, request)) {
       await record(base, result);
       left += result.left;
       io.stdout.write(textOf(result));

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
-import { type ScanResult, scanScope } from '../ingest/scan.ts';
+import { type ScanResult, scanScopes } from '../ingest/scan.ts';
 import { FINDING_KINDS } from '../ingest/scan-store.ts';
 import { maskKey } from '../ledger/masking.ts';
 import { withBase } from '../wire.ts';
@@ -38,8 +38,8 @@ async function scan(io: Io, options: ScopeChoice, json: boolean): Promise<void> 
     const { database, clock } = base;
     const scanId = randomUUID();
     let unclean = 0;
-    for (const scope of await scopesOfBase(base, options)) {
-      const result = await scanScope({ database, clock, signal: io.signal }, scope, scanId);
+    const scopes = await scopesOfBase(base, options);
+    for await (const result of scanScopes({ database, clock, signal: io.signal }, scopes, scanId)) {
       if (!result.clean) unclean += 1;
       io.stdout.write(json ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result));
     }
