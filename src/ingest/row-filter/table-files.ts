@@ -29,13 +29,11 @@ export interface TableSize {
 /** The files as they are now. */
 export async function readTableSize(sql: Sql, table: 'dict_entries' | 'dict_cids'): Promise<TableSize> {
   const { rows } = await sql.query<{ name: string; file_node: number; blocks: number; rows_estimate: number }>(
-    `SELECT leaf.relid::regclass::text AS name, pg_relation_filenode(leaf.relid)::bigint AS file_node,
-       pg_relation_size(leaf.relid) / current_setting('block_size')::bigint AS blocks,
-       greatest(0, c.reltuples)::bigint AS rows_estimate
-     FROM pg_partition_tree($1::regclass) AS leaf
-     JOIN pg_class c ON c.oid = leaf.relid
-     WHERE leaf.isleaf
-     ORDER BY leaf.relid`,
+    `SELECT c.oid::regclass::text AS name, pg_relation_filenode(c.oid)::bigint AS file_node,
+       pg_relation_size(c.oid) / current_setting('block_size')::bigint AS blocks, greatest(0, c.reltuples)::bigint AS rows_estimate
+     FROM pg_class c
+     WHERE (c.oid = $1::regclass OR c.oid IN (SELECT relid FROM pg_partition_tree($1::regclass))) AND c.relkind = 'r'
+     ORDER BY c.oid`,
     [table],
   );
   return {
