@@ -25,11 +25,12 @@ CREATE TABLE scan_scopes (
   scan_id       uuid NOT NULL,
   participant   text NOT NULL,
   key_type      text NOT NULL,
-  -- As of which seq CIDs are counted; the seq that it began with, and what was stored at that.
+  -- As of which seq CIDs are counted; 0 until they are read.
   seq           bigint NOT NULL,
-  stored_seq    bigint NOT NULL,
-  vsync         bytea NOT NULL CHECK (octet_length(vsync) = 32),
-  keys          bigint NOT NULL,
+  -- What was stored when they were read: all null until then.
+  stored_seq    bigint,
+  vsync         bytea CHECK (octet_length(vsync) = 32),
+  keys          bigint,
   -- Null where no buckets are stored, or where they cannot be folded: then the reason.
   stored_xors   bytea,
   stored_counts bytea,

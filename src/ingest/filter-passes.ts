@@ -7,12 +7,14 @@ import { performance } from 'node:perf_hooks';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
+import { storedSums } from '../vsync/bucket-store.ts';
 import { BUCKET_COUNT, emptyBuckets, mergeBuckets } from '../vsync/buckets.ts';
-import type { Candidate, Lane } from './row-filter/lane.ts';
+import type { Lane } from './row-filter/lane.ts';
 import { addPairSums, countUneven, unevenBuckets } from './row-filter/pair-sums.ts';
+import type { Candidate } from './row-filter/row-folder.ts';
 import { type BlockRange, blocksOf, grownRanges, rangeAt, readTableSize, sameFiles } from './row-filter/table-files.ts';
 import { addCandidates } from './scan-candidates.ts';
-import { type ScanPhase, type ScanRun, saveCounted, saveRun, saveScope } from './scan-run.ts';
+import { type ScanPhase, type ScanRun, saveCids, saveRun, saveScope, scopeOf } from './scan-run.ts';
 
 /** How far a phase is: rows (estimated) of `entries` and `cids`, buckets, keys. */
 export interface ScanProgress {
@@ -104,8 +106,8 @@ function namedKeys(run: ScanRun, candidates: readonly Candidate[]): { keyType: K
 }
 
 /**
- * Folds the CIDs, all within one snapshot: a CID that is marked as removed meanwhile moves within the file, and would be met twice
- * or never. Interrupted, it begins again: a tenth of the rows' time.
+ * Folds the CIDs, all within one snapshot, which also says what VSync and buckets are stored: a CID that is marked as removed meanwhile
+ * moves within the file, and would be met twice or never. Interrupted, it begins again: a fifth of the rows' time.
  */
 export async function readAllCids(deps: PassDeps, run: ScanRun, lanes: readonly Lane[]): Promise<void> {
   await deps.database.transaction(
@@ -114,7 +116,8 @@ export async function readAllCids(deps: PassDeps, run: ScanRun, lanes: readonly 
       // Rewriting waits until the files have been read.
       await tx.query('LOCK TABLE dict_cids IN ACCESS SHARE MODE');
       const { rows } = await tx.query<{ snapshot: string }>('SELECT pg_export_snapshot() AS snapshot');
-      const snapshot = rows[0]?.snapshot ?? '';
+      for (const scope of run.scopes) scope.stored = await storedSums(tx, scopeOf(run, scope));
+      const moment = { snapshot: rows[0]?.snapshot ?? '', seqs: run.scopes.map(({ stored }) => stored?.seq ?? 0) };
       const { files, rowsEstimate } = await readTableSize(tx, 'dict_cids');
       const total = run.files.length === 0 ? 1 : blocksOf(files);
       const rowsPerBlock = rowsEstimate / Math.max(1, blocksOf(files));
@@ -127,10 +130,14 @@ export async function readAllCids(deps: PassDeps, run: ScanRun, lanes: readonly 
           report(deps, run, position * rowsPerBlock, total * rowsPerBlock);
         }
       };
-      await eachLane(lanes, ranges(), (lane, range) => lane.readCids(range, snapshot));
+      await eachLane(lanes, ranges(), (lane, range) => lane.readCids(range, moment));
     },
     { isolation: 'repeatable read', readOnly: true },
   );
+  for (const scope of run.scopes) {
+    scope.seq = scope.stored?.seq ?? 0;
+    scope.counted = emptyBuckets();
+  }
   run.phase = 'buckets';
   run.position = 0;
   await checkpoint(deps, run, lanes);
@@ -186,13 +193,11 @@ function nextWave(
 
 /** Takes what the lanes have summed and keeps how far the run is, as one transaction. */
 async function checkpoint(deps: PassDeps, run: ScanRun, lanes: readonly Lane[]): Promise<void> {
-  const cidsAreRead = run.phase === 'buckets';
   for (const lane of lanes) {
     for (const [index, { pairs, buckets }] of (await lane.takeSums()).entries()) {
       const scope = run.scopes[index];
       if (scope === undefined) continue;
       addPairSums(scope.pairs, pairs);
-      scope.counted ??= cidsAreRead ? emptyBuckets() : null;
       if (buckets !== null && scope.counted !== null) mergeBuckets(scope.counted, buckets);
     }
   }
@@ -200,7 +205,7 @@ async function checkpoint(deps: PassDeps, run: ScanRun, lanes: readonly Lane[]):
     await saveRun(tx, run, deps.clock.now());
     for (const scope of run.scopes) {
       await saveScope(tx, run, scope);
-      if (cidsAreRead) await saveCounted(tx, run, scope);
+      if (run.phase === 'buckets') await saveCids(tx, run, scope);
     }
   });
 }

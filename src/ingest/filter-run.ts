@@ -10,10 +10,11 @@ import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import { storedSums } from '../vsync/bucket-store.ts';
+import { readAllVSyncs } from '../vsync/vsync-store.ts';
 import { compareUneven, type PassDeps, readAllCids, readAllEntries, type ScanProgress } from './filter-passes.ts';
 import { readParticipant } from './participant-store.ts';
-import { type Lane, type LaneSetup, laneOver } from './row-filter/lane.ts';
+import { type Lane, laneOver } from './row-filter/lane.ts';
+import type { FolderSetup } from './row-filter/row-folder.ts';
 import { blocksOf, readTableSize } from './row-filter/table-files.ts';
 import { threadedLane } from './row-filter/threaded-lane.ts';
 import { insertRun, type ScanKind, type ScanRun, seedOf, takeRun } from './scan-run.ts';
@@ -90,16 +91,11 @@ async function goOn(
 
 async function begin(deps: FilterDeps, request: FilterRequest, algorithm: CidAlgorithm): Promise<ScanRun> {
   const { database } = deps;
-  const { participant } = request;
-  const stored: { keyType: KeyType; sums: Awaited<ReturnType<typeof storedSums>> }[] = [];
-  for (const keyType of request.keyTypes.toSorted()) {
-    stored.push({ keyType, sums: await storedSums(database, { participant, keyType }) });
-  }
-  // After the seqs: what was committed up to them lies within these files.
   const { files, rowsEstimate } = await readTableSize(database, 'dict_entries');
-  const keys = stored.reduce((sum, { sums }) => sum + sums.keys, 0);
+  const keys = (await readAllVSyncs(database, request.participant)).reduce((sum, vsync) => sum + vsync.keys, 0);
   const isFew = algorithm === 'dict' && keys * indexedShare < rowsEstimate;
-  return await database.transaction((tx) => insertRun(tx, { ...request, files: isFew ? [] : files }, stored, deps.clock.now()));
+  const what = { ...request, keyTypes: request.keyTypes.toSorted(), files: isFew ? [] : files };
+  return await database.transaction((tx) => insertRun(tx, what, deps.clock.now()));
 }
 
 /** False where the rows were rewritten, so that it has to begin anew. */
@@ -121,10 +117,9 @@ async function filtered(deps: FilterDeps, run: ScanRun, algorithm: CidAlgorithm,
 
 function openLanes({ database }: FilterDeps, run: ScanRun, algorithm: CidAlgorithm, settings: FilterSettings): Lane[] {
   const { url } = database;
-  const setup: LaneSetup = {
+  const setup: FolderSetup = {
     participant: run.participant,
     keyTypes: run.scopes.map(({ keyType }) => keyType),
-    seqs: run.scopes.map(({ seq }) => seq),
     algorithm,
     seed: seedOf(run),
   };

@@ -37,10 +37,10 @@ export interface ScanRun {
 /** One key type of it. */
 export interface ScanScope {
   readonly keyType: KeyType;
-  /** As of which CIDs are counted. */
+  /** As of which CIDs are counted; 0 until they are read. */
   seq: number;
-  /** What was stored as of the seq that it began with. */
-  readonly stored: StoredSums;
+  /** What was stored in the moment as of which they were read; null until then. */
+  stored: StoredSums | null;
   /** Rows looked at, tombstones included. */
   entries: number;
   readonly pairs: PairSums;
@@ -66,6 +66,11 @@ export function byParticipant(scopes: readonly Scope[]): Map<Participant, KeyTyp
   return grouped;
 }
 
+/** What a part of a run is of. */
+export function scopeOf({ participant }: Pick<ScanRun, 'participant'>, { keyType }: Pick<ScanScope, 'keyType'>): Scope {
+  return { participant, keyType };
+}
+
 /** Unfinished scans older than this are forgotten when a new one begins. */
 const keptMs = 7 * 86_400_000;
 
@@ -78,11 +83,10 @@ export function seedOf({ id }: Pick<ScanRun, 'id'>): PairSeed {
 /** A new run with nothing done, in place of what was there under the same id. */
 export async function insertRun(
   tx: Transaction,
-  run: Pick<ScanRun, 'id' | 'participant' | 'kind' | 'acceptAltered' | 'files'>,
-  stored: readonly { readonly keyType: KeyType; readonly sums: StoredSums }[],
+  run: Pick<ScanRun, 'id' | 'participant' | 'kind' | 'acceptAltered' | 'files'> & { readonly keyTypes: readonly KeyType[] },
   now: Date,
 ): Promise<ScanRun> {
-  const { id, participant, kind, acceptAltered, files } = run;
+  const { id, participant, kind, acceptAltered, files, keyTypes } = run;
   await tx.query('DELETE FROM scan_runs WHERE participant = $1 AND (id = $2 OR (kind = $3 AND updated_at < $4))', [
     ...[participant, id, kind, new Date(now.getTime() - keptMs)],
   ]);
@@ -91,20 +95,14 @@ export async function insertRun(
      VALUES ($1, $2, $3, $4, 'entries', 0, $5, 1, $6, $6)`,
     [id, participant, kind, acceptAltered, JSON.stringify(files), now],
   );
-  const scopes = stored.map(({ keyType, sums }): ScanScope => {
-    return { keyType, seq: sums.seq, stored: sums, entries: 0, pairs: emptyPairSums(), counted: null, tally: {} };
+  const scopes = keyTypes.map((keyType): ScanScope => {
+    return { keyType, seq: 0, stored: null, entries: 0, pairs: emptyPairSums(), counted: null, tally: {} };
   });
-  for (const { keyType, seq, stored: sums, pairs } of scopes) {
+  for (const { keyType, pairs } of scopes) {
     if (kind === 'scan') await clearFindings(tx, id, { participant, keyType });
-    const kept = sums.buckets === null ? null : encodeBuckets(sums.buckets);
     await tx.query(
-      `INSERT INTO scan_scopes (scan_id, participant, key_type, seq, stored_seq, vsync, keys, stored_xors, stored_counts, stored_fault,
-         entries, pair_sums, cid_xors, cid_counts, tally)
-       VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, 0, $10, NULL, NULL, '{}')`,
-      [
-        ...[id, participant, keyType, seq, sums.vsync, sums.keys, kept?.xors ?? null, kept?.counts ?? null, sums.fault],
-        encodePairSums(pairs),
-      ],
+      `INSERT INTO scan_scopes (scan_id, participant, key_type, seq, entries, pair_sums, tally) VALUES ($1, $2, $3, 0, 0, $4, '{}')`,
+      [id, participant, keyType, encodePairSums(pairs)],
     );
   }
   return { id, participant, kind, acceptAltered, files, token: 1, scopes, phase: 'entries', position: 0 };
@@ -122,9 +120,9 @@ interface RunRow {
 interface ScopeRow {
   key_type: KeyType;
   seq: number;
-  stored_seq: number;
-  vsync: Buffer;
-  keys: number;
+  stored_seq: number | null;
+  vsync: Buffer | null;
+  keys: number | null;
   stored_xors: Buffer | null;
   stored_counts: Buffer | null;
   stored_fault: string | null;
@@ -162,17 +160,15 @@ function byKeyType(a: ScanScope, b: ScanScope): number {
 function scopeOfRow(row: ScopeRow): ScanScope {
   const buckets = (xors: Buffer | null, counts: Buffer | null): Buckets | null =>
     xors === null || counts === null ? null : decodeBuckets(xors, counts);
+  const { stored_seq: seq, vsync, keys, stored_fault: fault } = row;
+  const stored =
+    seq === null || vsync === null || keys === null
+      ? null
+      : { seq, vsync: asVSync(vsync), keys, fault, buckets: buckets(row.stored_xors, row.stored_counts) };
   return {
-    keyType: row.key_type,
-    seq: row.seq,
-    stored: {
-      ...{ seq: row.stored_seq, vsync: asVSync(row.vsync), keys: row.keys, fault: row.stored_fault },
-      buckets: buckets(row.stored_xors, row.stored_counts),
-    },
-    entries: row.entries,
+    ...{ keyType: row.key_type, seq: row.seq, stored, entries: row.entries, tally: row.tally },
     pairs: decodePairSums(row.pair_sums),
     counted: buckets(row.cid_xors, row.cid_counts),
-    tally: row.tally,
   };
 }
 
@@ -191,6 +187,22 @@ export async function saveScope(sql: Sql, run: ScanRun, scope: ScanScope): Promi
     'UPDATE scan_scopes SET entries = $4, pair_sums = $5, tally = $6 WHERE scan_id = $1 AND participant = $2 AND key_type = $3',
     [run.id, run.participant, scope.keyType, scope.entries, encodePairSums(scope.pairs), JSON.stringify(scope.tally)],
   );
+}
+
+/** Keeps what the CIDs of a key type came to, and what was stored at that moment. */
+export async function saveCids(sql: Sql, run: ScanRun, scope: ScanScope): Promise<void> {
+  const { stored } = scope;
+  if (stored === null) return;
+  const kept = stored.buckets === null ? null : encodeBuckets(stored.buckets);
+  await sql.query(
+    `UPDATE scan_scopes SET stored_seq = $4, vsync = $5, keys = $6, stored_xors = $7, stored_counts = $8, stored_fault = $9
+     WHERE scan_id = $1 AND participant = $2 AND key_type = $3`,
+    [
+      ...[run.id, run.participant, scope.keyType, stored.seq, stored.vsync, stored.keys],
+      ...[kept?.xors ?? null, kept?.counts ?? null, stored.fault],
+    ],
+  );
+  await saveCounted(sql, run, scope);
 }
 
 /** Keeps the buckets of the CIDs of a key type, and as of which seq they are. */

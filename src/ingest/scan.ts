@@ -10,7 +10,7 @@ import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
-import { countOfBuckets, differingBuckets, emptyBuckets, vsyncOfBuckets } from '../vsync/buckets.ts';
+import { countOfBuckets, differingBuckets, vsyncOfBuckets } from '../vsync/buckets.ts';
 import { equalVSync, vsyncToHex } from '../vsync/vsync.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import type { KeyFinding } from './entry-integrity.ts';
@@ -18,7 +18,7 @@ import { checkKey } from './entry-integrity.ts';
 import { type FilterDeps, type FilterSettings, filterKeys } from './filter-run.ts';
 import { readKeys } from './key-slice.ts';
 import { countCandidates, nextCandidates, removeCandidates } from './scan-candidates.ts';
-import { byParticipant, deleteRuns, type ScanRun, type ScanScope, saveRun, saveTally } from './scan-run.ts';
+import { byParticipant, deleteRuns, type ScanRun, type ScanScope, saveRun, saveTally, scopeOf } from './scan-run.ts';
 import type { FindingKind, ScopeFinding } from './scan-store.ts';
 import { FINDING_KINDS, KEY_FAULTS, keepFindings, readKeyFindings, readScopeFindings } from './scan-store.ts';
 
@@ -147,26 +147,22 @@ function count(scope: ScanScope, kind: FindingKind): void {
   scope.tally[kind] = (scope.tally[kind] ?? 0) + 1;
 }
 
-function scopeOf({ participant }: ScanRun, { keyType }: ScanScope): Scope {
-  return { participant, keyType };
-}
-
 /** Buckets, VSync and count as stored, against the CIDs that counted as of the same seq. */
 function sumFindings({ stored, counted }: ScanScope): ScopeFinding[] {
-  const cids = counted ?? emptyBuckets();
+  assert(stored !== null && counted !== null, 'keys are judged after the CIDs were read');
   const findings: ScopeFinding[] = [];
   if (stored.fault !== null) {
     findings.push({ kind: 'buckets', detail: `the stored buckets cannot be folded: ${stored.fault}` });
   } else if (stored.buckets !== null) {
-    const differing = differingBuckets(stored.buckets, cids).length;
+    const differing = differingBuckets(stored.buckets, counted).length;
     if (differing > 0)
       findings.push({ kind: 'buckets', detail: `${differing} of the stored buckets are not the XOR of their CIDs` });
   }
-  const xor = vsyncOfBuckets(cids);
+  const xor = vsyncOfBuckets(counted);
   if (!equalVSync(xor, stored.vsync)) {
     findings.push({ kind: 'vsync', detail: `stored ${vsyncToHex(stored.vsync)}, XOR of the CIDs ${vsyncToHex(xor)}` });
   }
-  const keys = countOfBuckets(cids);
+  const keys = countOfBuckets(counted);
   if (keys !== stored.keys) findings.push({ kind: 'count', detail: `stored ${stored.keys}, CIDs that count ${keys}` });
   return findings;
 }

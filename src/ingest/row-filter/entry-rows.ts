@@ -10,7 +10,7 @@ import { hmacSha256 } from '../../cid/dict-cid.ts';
 import type { KeyType } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
 import { assert } from '../../platform/assert.ts';
-import { copyOut } from '../../platform/postgres/copy-out.ts';
+import { copyOut, type OnRow, rowReader } from '../../platform/postgres/copy-out.ts';
 import type { Transaction } from '../../platform/postgres/database.ts';
 import type { PairPlace } from './pair-sums.ts';
 
@@ -19,7 +19,6 @@ export interface EntryView extends PairPlace {
   /** Which of the key types. */
   scope: number;
   active: boolean;
-  seq: number;
   /** The attributes hash to the row's own CID. */
   sound: boolean;
 }
@@ -29,19 +28,17 @@ export interface EntryReader {
   read(tx: Transaction, source: string, onEntry: (view: EntryView) => void): Promise<number[]>;
 }
 
-/** In the order of the hashed attributes, the participant being known, then what is compared. */
-const columns =
-  'key_type, key, owner_tax_id, owner_name, owner_trade_name, branch, account_number, account_type, status, seq, request_id, cid';
-const keyTypeField = 0;
-const keyField = 1;
+/** What is compared, then the hashed attributes in their order, the key type and participant being known. Also wasm/base-rows.ts counts on it. */
+export const ENTRY_COLUMNS =
+  'status, key_type, request_id, cid, key, owner_tax_id, owner_name, owner_trade_name, branch, account_number, account_type';
+const status = 0;
+const keyTypeField = 1;
+const requestId = 2;
+const cid = 3;
+const keyField = 4;
 /** The participant is hashed between trade name and branch. */
-const fieldAfterParticipant = 5;
-const attributeCount = 8;
-const status = 8;
-const seq = 9;
-const requestId = 10;
-const cid = 11;
-const fieldCount = 12;
+const branch = 8;
+const fieldCount = 11;
 const ampersand = 0x26;
 /** The first letters of ACTIVE, ORPHANED and PENDING; a row of any other status has no CID that could be wrong. */
 const activeLetter = 0x41;
@@ -61,15 +58,17 @@ export function dictEntryReader(participant: Participant, keyTypes: readonly Key
     async read(tx, source, onEntry) {
       const counts = keyTypes.map(() => 0);
       sink = onEntry;
-      await copyOut(tx.connection, `COPY (SELECT ${columns} ${source}) TO STDOUT (FORMAT binary)`, (buffer, from, to) => {
+      const onRow: OnRow = (buffer, from, to) => {
         findFields(fields, buffer, from, to);
         const scope = scopeOf(fields, names);
+        if (scope < 0) return;
         counts[scope] = (counts[scope] ?? 0) + 1;
         const letter = buffer[start(fields, status)];
         if (letter === activeLetter || letter === orphanedLetter || letter === pendingLetter) {
           hashing.add(fields, scope, letter === activeLetter);
         }
-      });
+      };
+      await copyOut(tx.connection, `COPY (SELECT ${ENTRY_COLUMNS} ${source}) TO STDOUT (FORMAT binary)`, rowReader(onRow));
       hashing.flush();
       return counts;
     },
@@ -109,12 +108,11 @@ function findFields(fields: Fields, buffer: Buffer, from: number, to: number): v
   assert(at === to, `a row of dict_entries ends at ${at}, not at ${to}`);
 }
 
+/** Which key type it is of; -1: one that was not asked for. */
 function scopeOf(fields: Fields, names: readonly Buffer[]): number {
   const from = start(fields, keyTypeField);
   const to = from + length(fields, keyTypeField);
-  const scope = names.findIndex((name) => fields.buffer.compare(name, 0, name.length, from, to) === 0);
-  assert(scope >= 0, 'a row of a key type that was not asked for');
-  return scope;
+  return names.findIndex((name) => fields.buffer.compare(name, 0, name.length, from, to) === 0);
 }
 
 interface HashedRows {
@@ -129,7 +127,6 @@ function hashedRows(participant: Buffer, onEntry: (view: EntryView) => void): Ha
   const cids = Buffer.alloc(rowsMax * CID_BYTES);
   const scopes = new Uint16Array(rowsMax);
   const actives = new Uint8Array(rowsMax);
-  const seqs = new Float64Array(rowsMax);
   const keysFrom = new Int32Array(rowsMax);
   const keysTo = new Int32Array(rowsMax);
   const view = emptyView(cids, bytes);
@@ -140,7 +137,6 @@ function hashedRows(participant: Buffer, onEntry: (view: EntryView) => void): Ha
     for (let row = 0; row < rows; row++) {
       view.scope = scopes[row] ?? 0;
       view.active = actives[row] === 1;
-      view.seq = seqs[row] ?? 0;
       view.cidAt = row * CID_BYTES;
       view.sound = sameCid(computed, view.cidAt, cids, view.cidAt);
       view.keyFrom = keysFrom[row] ?? 0;
@@ -165,7 +161,6 @@ function hashedRows(participant: Buffer, onEntry: (view: EntryView) => void): Ha
     copyBytes(buffer, start(fields, cid), cids, row * CID_BYTES, CID_BYTES);
     scopes[row] = scope;
     actives[row] = active ? 1 : 0;
-    seqs[row] = seqOf(fields);
     keysFrom[row] = messageAt + length(fields, keyTypeField) + 1;
     keysTo[row] = messageAt + length(fields, keyTypeField) + 1 + length(fields, keyField);
     writeMessage(fields, participant, bytes, messageAt);
@@ -176,7 +171,7 @@ function hashedRows(participant: Buffer, onEntry: (view: EntryView) => void): Ha
 }
 
 function emptyView(cidBytes: Uint8Array, keyBytes: Buffer): EntryView {
-  return { scope: 0, active: false, seq: 0, sound: false, cidBytes, cidAt: 0, keyBytes, keyFrom: 0, keyTo: 0 };
+  return { scope: 0, active: false, sound: false, cidBytes, cidAt: 0, keyBytes, keyFrom: 0, keyTo: 0 };
 }
 
 /** A row too long for the batch, by damage or malice: hashed by itself. */
@@ -193,7 +188,6 @@ function longRow(
   const keyFrom = length(fields, keyTypeField) + 1;
   return {
     ...known,
-    seq: seqOf(fields),
     sound: sameCid(hmacSha256(key, message), 0, buffer, start(fields, cid)),
     cidBytes: buffer,
     cidAt: start(fields, cid),
@@ -203,33 +197,28 @@ function longRow(
   };
 }
 
-function seqOf(fields: Fields): number {
-  const at = start(fields, seq);
-  return fields.buffer.readInt32BE(at) * 2 ** 32 + fields.buffer.readUInt32BE(at + 4);
-}
-
 /** Of the attributes and the signs between them, without the participant's. */
 function messageLength(fields: Fields): number {
-  let bytes = attributeCount;
-  for (let field = 0; field < attributeCount; field++) bytes += Math.max(0, length(fields, field));
+  let bytes = length(fields, keyTypeField) + fieldCount - keyField + 1;
+  for (let field = keyField; field < fieldCount; field++) bytes += Math.max(0, length(fields, field));
   return bytes;
 }
 
 /** The attributes joined by `&` as dict-cid.ts does it, null as empty. */
 function writeMessage(fields: Fields, participant: Buffer, target: Buffer, targetAt: number): void {
-  let at = targetAt;
-  for (let field = 0; field < attributeCount; field++) {
-    if (field > 0) target[at++] = ampersand;
-    if (field === fieldAfterParticipant) {
+  const { buffer } = fields;
+  copyBytes(buffer, start(fields, keyTypeField), target, targetAt, length(fields, keyTypeField));
+  let at = targetAt + length(fields, keyTypeField);
+  for (let field = keyField; field < fieldCount; field++) {
+    target[at++] = ampersand;
+    if (field === branch) {
       copyBytes(participant, 0, target, at, participant.length);
       at += participant.length;
       target[at++] = ampersand;
     }
-    const bytes = length(fields, field);
-    if (bytes > 0) {
-      copyBytes(fields.buffer, start(fields, field), target, at, bytes);
-      at += bytes;
-    }
+    const bytes = Math.max(0, length(fields, field));
+    copyBytes(buffer, start(fields, field), target, at, bytes);
+    at += bytes;
   }
 }
 

@@ -5,7 +5,8 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import { assert } from '../../platform/assert.ts';
 import { openDatabase } from '../../platform/postgres/database.ts';
-import { type Lane, type LaneSums, laneOver } from './lane.ts';
+import { type Lane, laneOver } from './lane.ts';
+import type { FoldedSums } from './row-folder.ts';
 import type { LaneAnswer, LaneCall, ThreadSetup } from './threaded-lane.ts';
 
 assert(parentPort !== null, 'a lane runs in a thread');
@@ -22,7 +23,7 @@ async function perform(lane: Lane, call: LaneCall): Promise<unknown> {
     case 'readEntries':
       return await lane.readEntries(call.range);
     case 'readCids':
-      return await lane.readCids(call.range, call.snapshot);
+      return await lane.readCids(call.range, call.moment);
     case 'compareBuckets':
       return await lane.compareBuckets(call.scope, call.buckets);
     case 'takeSums':
@@ -30,11 +31,11 @@ async function perform(lane: Lane, call: LaneCall): Promise<unknown> {
   }
 }
 
-function buffersOf(sums: readonly LaneSums[]): TransferListItem[] {
+function buffersOf(sums: readonly FoldedSums[]): TransferListItem[] {
   return sums.flatMap(({ pairs, buckets }) => [pairs, ...(buckets === null ? [] : [buckets.xors, buckets.counts])]).map(toMove);
 }
 
-/** Arrays made by emptyBuckets and emptyPairSums have their memory for themselves. */
+/** Each array has its memory for itself. */
 function toMove({ buffer }: Uint8Array | Uint32Array): TransferListItem {
   assert(buffer instanceof ArrayBuffer, 'sums are not shared');
   return buffer;
@@ -48,7 +49,7 @@ port.on('message', async (call: LaneCall) => {
     lane ??= laneOver(await opening, setup);
     const value = await perform(lane, call);
     // What takeSums answers, by the switch above.
-    if (call.name === 'takeSums') moved = buffersOf(value as LaneSums[]);
+    if (call.name === 'takeSums') moved = buffersOf(value as FoldedSums[]);
     answer = { done: true, value };
   } catch (cause) {
     const { name, message } = cause instanceof Error ? cause : new Error(String(cause));

@@ -4,116 +4,64 @@
  * also names keys that are sound, never too few. Which parts, and what becomes of the keys, is filter-run.ts.
  */
 
-import type { CidAlgorithm } from '../../cid/cid.ts';
 import type { KeyType } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
 import type { Database } from '../../platform/postgres/database.ts';
-import { BUCKET_COUNT, type Buckets, emptyBuckets } from '../../vsync/buckets.ts';
 import { readCidRows } from './cid-rows.ts';
-import { dictEntryReader, type EntryReader } from './entry-rows.ts';
-import { emptyPairSums, foldPair, type PairPlace, type PairSeed, type PairSums } from './pair-sums.ts';
-import { plainEntryReader } from './plain-entries.ts';
-import { cidsInBuckets, cidsSource, entriesInBuckets, entriesSource, type SourceScopes } from './row-source.ts';
+import type { EntryReader } from './entry-rows.ts';
+import { kernelFolder } from './kernel-folder.ts';
+import type { PairPlace } from './pair-sums.ts';
+import { entryReader, keyOf, plainFolder } from './plain-folder.ts';
+import type { Candidate, EntriesRead, FoldedSums, FolderSetup } from './row-folder.ts';
+import { cidsInBuckets, cidsSource, entriesInBuckets, entriesSource } from './row-source.ts';
 import type { BlockRange } from './table-files.ts';
 
-/** Plain data: it also travels to a thread. */
-export interface LaneSetup extends SourceScopes {
-  readonly algorithm: CidAlgorithm;
-  readonly seed: PairSeed;
-}
-
-/** A key of one of the setup's key types, by its index. */
-export interface Candidate {
-  readonly scope: number;
-  readonly key: string;
-}
-
-export interface EntriesRead {
-  /** Rows of each key type. */
-  readonly rows: readonly number[];
-  readonly candidates: readonly Candidate[];
-}
-
-/** Of one key type, since they were last taken. */
-export interface LaneSums {
-  readonly pairs: PairSums;
-  /** Null while no CIDs were read. */
-  readonly buckets: Buckets | null;
+/** As of what CIDs are read. */
+export interface CidMoment {
+  /** An exported snapshot. */
+  readonly snapshot: string;
+  /** The seq of each key type in that snapshot. */
+  readonly seqs: readonly number[];
 }
 
 export interface Lane {
-  /** Hashes the rows of a range (null: all of the participant) and folds those that counted as of the seqs. */
+  /** Hashes the rows of a range (null: all of the participant) and folds those that count. */
   readEntries(range: BlockRange | null): Promise<EntriesRead>;
-  /** Folds the CIDs of a range that counted as of the seqs, within an exported snapshot. */
-  readCids(range: BlockRange | null, snapshot: string): Promise<void>;
+  /** Folds the CIDs of a range. */
+  readCids(range: BlockRange | null, moment: CidMoment): Promise<void>;
   /** Compares rows and CIDs of some buckets one by one, as of one moment: keys of which they disagree, or whose rows are altered. */
   compareBuckets(scope: number, buckets: readonly number[]): Promise<readonly Candidate[]>;
   /** The sums of each key type; they begin again at nothing. */
-  takeSums(): Promise<readonly LaneSums[]>;
+  takeSums(): Promise<readonly FoldedSums[]>;
   close(): Promise<void>;
 }
 
 /** A lane in this thread. */
-export function laneOver(database: Database, setup: LaneSetup): Lane {
-  const { participant, keyTypes, algorithm, seqs, seed } = setup;
-  const reader: EntryReader =
-    algorithm === 'dict' ? dictEntryReader(participant, keyTypes) : plainEntryReader(keyTypes, algorithm);
-  let pairs = keyTypes.map(emptyPairSums);
-  let buckets: Buckets[] | null = null;
+export function laneOver(database: Database, setup: FolderSetup): Lane {
+  const { participant, keyTypes } = setup;
+  const folder = kernelFolder(setup) ?? plainFolder(setup);
   return {
-    async readEntries(range) {
-      const candidates: Candidate[] = [];
-      const rows = await database.transaction(
-        (tx) =>
-          reader.read(tx, entriesSource(setup, range), (view) => {
-            if (!view.sound) candidates.push({ scope: view.scope, key: keyOf(view) });
-            const sums = pairs[view.scope];
-            if (view.active && sums !== undefined && view.seq <= (seqs[view.scope] ?? 0)) foldPair(sums, seed, view, 1);
-          }),
-        { readOnly: true },
-      );
-      return { rows, candidates };
-    },
-    async readCids(range, snapshot) {
-      buckets ??= keyTypes.map(emptyBuckets);
-      const folded = buckets;
+    readEntries: async (range) =>
+      await database.transaction((tx) => folder.readEntries(tx, entriesSource(setup, range)), { readOnly: true }),
+    async readCids(range, { snapshot, seqs }) {
       await database.transaction(
         async (tx) => {
           await tx.query(`SET TRANSACTION SNAPSHOT ${tx.connection.escapeLiteral(snapshot)}`);
-          await readCidRows(tx, cidsSource(setup, range), keyTypes, (view) => {
-            const [sums, into] = [pairs[view.scope], folded[view.scope]];
-            if (sums === undefined || into === undefined) return;
-            foldPair(sums, seed, view, -1);
-            foldBytes(into, view);
-          });
+          await folder.readCids(tx, cidsSource(setup, Math.min(...seqs), range), seqs);
         },
         { isolation: 'repeatable read', readOnly: true },
       );
     },
     async compareBuckets(scope, wanted) {
       const keyType = keyTypes[scope];
-      return keyType === undefined ? [] : await compared(database, reader, { participant, keyType, scope }, wanted);
+      if (keyType === undefined) return [];
+      // The entries' reader is made anew: one key type only, and this is seldom.
+      const reader = entryReader({ ...setup, keyTypes: [keyType] });
+      return await compared(database, reader, { participant, keyType, scope }, wanted);
     },
-    async takeSums() {
-      const taken = pairs.map((sums, scope) => ({ pairs: sums, buckets: buckets?.[scope] ?? null }));
-      pairs = keyTypes.map(emptyPairSums);
-      buckets = null;
-      return taken;
-    },
+    takeSums: async () => folder.takeSums(),
     async close() {},
   };
-}
-
-function keyOf({ keyBytes, keyFrom, keyTo }: PairPlace): string {
-  return keyBytes.toString('utf8', keyFrom, keyTo);
-}
-
-/** `foldCid` over bytes in place, without a view for each CID: 10,000,000 views cost a second. */
-function foldBytes({ xors, counts }: Buckets, { cidBytes, cidAt }: PairPlace): void {
-  const bucket = ((cidBytes[cidAt] ?? 0) << 8) | (cidBytes[cidAt + 1] ?? 0);
-  counts[bucket] = (counts[bucket] ?? 0) + 1;
-  const start = bucket * (xors.length / BUCKET_COUNT);
-  for (let n = 0; n < 32; n++) xors[start + n] = (xors[start + n] ?? 0) ^ (cidBytes[cidAt + n] ?? 0);
 }
 
 async function compared(
@@ -134,7 +82,6 @@ async function compared(
   };
   await database.transaction(
     async (tx) => {
-      // The reader numbers key types by its own list; the source has one key type only.
       await reader.read(tx, entriesInBuckets(participant, keyType, buckets), (view) => {
         if (!view.sound) suspects.add(keyOf(view));
         if (view.active) count(view, 1);

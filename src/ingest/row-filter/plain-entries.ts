@@ -16,12 +16,13 @@ export function plainEntryReader(keyTypes: readonly KeyType[], algorithm: CidAlg
       const counts = keyTypes.map(() => 0);
       for (const stored of await readEntriesFrom(tx, source)) {
         const scope = keyTypes.indexOf(stored.keyType);
+        if (scope < 0) continue;
         counts[scope] = (counts[scope] ?? 0) + 1;
         if (stored.cid === null) continue;
         const computed = computedCid(stored, algorithm);
         const keyBytes = Buffer.from(stored.key);
         onEntry({
-          ...{ scope, active: stored.status === 'ACTIVE', seq: stored.seq },
+          ...{ scope, active: stored.status === 'ACTIVE' },
           sound: computed !== null && cidToHex(computed) === cidToHex(stored.cid),
           ...{ cidBytes: stored.cid, cidAt: 0, keyBytes, keyFrom: 0, keyTo: keyBytes.length },
         });

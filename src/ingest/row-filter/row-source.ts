@@ -4,7 +4,7 @@
  */
 
 import { escapeLiteral } from 'pg';
-import type { KeyType } from '../../dict/key-type.ts';
+import { KEY_TYPES, type KeyType } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
 import { BUCKET_COUNT } from '../../vsync/buckets.ts';
 import type { BlockRange } from './table-files.ts';
@@ -12,33 +12,28 @@ import type { BlockRange } from './table-files.ts';
 export interface SourceScopes {
   readonly participant: Participant;
   readonly keyTypes: readonly KeyType[];
-  /** As of which seq CIDs of each key type are read. */
-  readonly seqs: readonly number[];
 }
 
-/** Rows of a block range, or, without one, of all of the participant by its index. */
+/** Rows of a block range, or, without one, of all of the participant by its index. Rows of other key types may be among them. */
 export function entriesSource(scopes: SourceScopes, range: BlockRange | null): string {
   return `FROM ${from('dict_entries', range)} WHERE ${within(range)}${ofScopes(scopes)}`;
 }
 
-/** CIDs that counted as of each scope's seq, in a block range or of all of the participant. */
-export function cidsSource(scopes: SourceScopes, range: BlockRange | null): string {
-  const asOf = scopes.keyTypes.map(
-    (keyType, index) =>
-      `(key_type = ${escapeLiteral(keyType)} AND added_seq <= ${scopes.seqs[index]} AND (removed_seq IS NULL OR removed_seq > ${scopes.seqs[index]}))`,
-  );
-  return `FROM ${from('dict_cids', range)} WHERE ${within(range)}participant = ${escapeLiteral(scopes.participant)} AND (${asOf.join(' OR ')})`;
+/** CIDs that count, or did after that seq, in a block range or of all of the participant; also of other key types. */
+export function cidsSource(scopes: SourceScopes, seq: number, range: BlockRange | null): string {
+  const counting = `(removed_seq IS NULL OR removed_seq > ${seq})`;
+  return `FROM ${from('dict_cids', range)} WHERE ${within(range)}${ofScopes(scopes)} AND ${counting}`;
 }
 
 /** Rows of one key type whose own CID is in one of the buckets. */
 export function entriesInBuckets(participant: Participant, keyType: KeyType, buckets: readonly number[]): string {
-  const one = { participant, keyTypes: [keyType], seqs: [] };
+  const one = { participant, keyTypes: [keyType] };
   return `FROM ${ranges(buckets)} JOIN dict_entries e ON e.cid >= range.low AND e.cid < range.high WHERE ${ofScopes(one)}`;
 }
 
 /** CIDs of one key type in the buckets that count now. */
 export function cidsInBuckets(participant: Participant, keyType: KeyType, buckets: readonly number[]): string {
-  const one = { participant, keyTypes: [keyType], seqs: [] };
+  const one = { participant, keyTypes: [keyType] };
   return `FROM ${ranges(buckets)} JOIN dict_cids c ON c.cid >= range.low AND c.cid < range.high
     WHERE ${ofScopes(one)} AND removed_seq IS NULL`;
 }
@@ -51,8 +46,11 @@ function within(range: BlockRange | null): string {
   return range === null ? '' : `ctid >= '(${range.from},0)' AND ctid < '(${range.to},0)' AND `;
 }
 
+/** Without the key types where all are wanted: comparing each row with five names costs more than passing over a stray one. */
 function ofScopes({ participant, keyTypes }: SourceScopes): string {
-  return `participant = ${escapeLiteral(participant)} AND key_type IN (${keyTypes.map((keyType) => escapeLiteral(keyType)).join(', ')})`;
+  const names = keyTypes.map((keyType) => escapeLiteral(keyType));
+  const ofTypes = keyTypes.length === KEY_TYPES.length ? '' : ` AND key_type IN (${names.join(', ')})`;
+  return `participant = ${escapeLiteral(participant)}${ofTypes}`;
 }
 
 function ranges(buckets: readonly number[]): string {

@@ -4,7 +4,8 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../../platform/assert.ts';
 import { DatabaseUnavailable } from '../../platform/postgres/errors.ts';
 import { siblingModule } from '../../platform/sibling-module.ts';
-import type { Candidate, EntriesRead, Lane, LaneSetup, LaneSums } from './lane.ts';
+import type { CidMoment, Lane } from './lane.ts';
+import type { Candidate, EntriesRead, FoldedSums, FolderSetup } from './row-folder.ts';
 import type { BlockRange } from './table-files.ts';
 
 /** What a thread starts with. */
@@ -12,12 +13,12 @@ export interface ThreadSetup {
   /** Holds the password. */
   readonly url: string;
   readonly connectTimeoutMs: number;
-  readonly setup: LaneSetup;
+  readonly setup: FolderSetup;
 }
 
 export type LaneCall =
   | { readonly name: 'readEntries'; readonly range: BlockRange | null }
-  | { readonly name: 'readCids'; readonly range: BlockRange | null; readonly snapshot: string }
+  | { readonly name: 'readCids'; readonly range: BlockRange | null; readonly moment: CidMoment }
   | { readonly name: 'compareBuckets'; readonly scope: number; readonly buckets: readonly number[] }
   | { readonly name: 'takeSums' };
 
@@ -28,7 +29,7 @@ export type LaneAnswer =
 const connectTimeoutMs = 10_000;
 
 /** Starts a thread; whether it can reach the database shows at its first call. */
-export function threadedLane(url: string, setup: LaneSetup): Lane {
+export function threadedLane(url: string, setup: FolderSetup): Lane {
   const workerData: ThreadSetup = { url, connectTimeoutMs, setup };
   const worker = new Worker(siblingModule(import.meta.url, 'lane-thread'), { workerData });
   let waiting: PromiseWithResolvers<unknown> | null = null;
@@ -59,11 +60,11 @@ export function threadedLane(url: string, setup: LaneSetup): Lane {
   // What each call answers is what lane.ts answers on the other side.
   return {
     readEntries: async (range) => (await call({ name: 'readEntries', range })) as EntriesRead,
-    readCids: async (range, snapshot) => {
-      await call({ name: 'readCids', range, snapshot });
+    readCids: async (range, moment) => {
+      await call({ name: 'readCids', range, moment });
     },
     compareBuckets: async (scope, buckets) => (await call({ name: 'compareBuckets', scope, buckets })) as Candidate[],
-    takeSums: async () => (await call({ name: 'takeSums' })) as LaneSums[],
+    takeSums: async () => (await call({ name: 'takeSums' })) as FoldedSums[],
     async close() {
       await worker.terminate();
     },

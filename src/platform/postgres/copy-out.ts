@@ -7,6 +7,15 @@
 import type pg from 'pg';
 import { asDatabaseError } from './errors.ts';
 
+/** Takes what a COPY sends. */
+export interface CopyReader {
+  /**
+   * Reads messages of the protocol from a chunk of the connection's bytes; keeps an unfinished one. Answers the rest, from the first
+   * message that is none of a COPY's rows; null where there is no such message. The chunk is valid during the call.
+   */
+  read(chunk: Buffer): Buffer | null;
+}
+
 /** Bytes `from` up to `to` of the buffer are one row: a field count, then length and value of each field. Valid during the call. */
 export type OnRow = (buffer: Buffer, from: number, to: number) => void;
 
@@ -26,18 +35,14 @@ interface Submitted {
   handleReadyForQuery(): void;
 }
 
-/**
- * Runs the statement and calls `onRow` for each row, synchronously as they come in. Rejects with what `onRow` throws (the connection
- * is then to be closed), or with the database's error.
- */
-export function copyOut(client: pg.ClientBase, statement: string, onRow: OnRow): Promise<void> {
+/** Runs the statement and lets the reader have what comes. Rejects with what the reader throws, or with the database's error. */
+export function copyOut(client: pg.ClientBase, statement: string, reader: CopyReader): Promise<void> {
   return new Promise((resolve, reject) => {
     let failure: unknown;
-    const rows = rowReader(onRow);
     const query: Submitted = {
       submit(connection) {
-        divertRows(connection, rows, (thrown) => {
-          failure ??= thrown;
+        divert(connection, reader, (thrown) => {
+          failure = thrown;
         });
         connection.query(statement);
       },
@@ -50,43 +55,56 @@ export function copyOut(client: pg.ClientBase, statement: string, onRow: OnRow):
 }
 
 /** Takes the stream's bytes away from the driver until something comes that is the driver's to handle. */
-function divertRows(connection: pg.Connection, onMessage: OnRow, onThrown: (thrown: unknown) => void): void {
+function divert(connection: pg.Connection, reader: CopyReader, onThrown: (thrown: unknown) => void): void {
   const { stream } = connection;
   const [driver] = stream.listeners('data');
   if (driver === undefined) throw new TypeError('the driver no longer listens to its stream by itself');
   // Listeners of `data` take the bytes; the type of `listeners` does not say so.
   const handBack = driver as (bytes: Buffer) => void;
-  const pieces = joinedPieces();
-  let throwing = false;
   const onData = (chunk: Buffer): void => {
-    const bytes = pieces.joined(chunk);
-    if (bytes === null) return;
-    let at = 0;
-    while (bytes.length - at >= messageHeadBytes) {
-      const code = bytes[at] ?? 0;
-      if (code !== copyData && !passedOver.has(code)) {
-        // The end of the rows, or an error.
-        stream.off('data', onData);
-        stream.on('data', handBack);
-        handBack(bytes.subarray(at));
-        return;
-      }
-      const end = at + 1 + bytes.readUInt32BE(at + 1);
-      if (end > bytes.length) break;
-      if (code === copyData && !throwing) {
-        try {
-          onMessage(bytes, at + messageHeadBytes, end);
-        } catch (thrown) {
-          throwing = true;
-          onThrown(thrown);
-        }
-      }
-      at = end;
+    let rest: Buffer | null;
+    try {
+      rest = reader.read(chunk);
+    } catch (thrown) {
+      onThrown(thrown);
+      // The messages' borders are lost: nothing more can be read from this connection.
+      stream.destroy();
+      return;
     }
-    pieces.keep(bytes.subarray(at));
+    if (rest === null) return;
+    stream.off('data', onData);
+    stream.on('data', handBack);
+    handBack(rest);
   };
   stream.off('data', handBack);
   stream.on('data', onData);
+}
+
+/** Reads row by row. */
+export function rowReader(onRow: OnRow): CopyReader {
+  const pieces = joinedPieces();
+  let atFileHead = true;
+  return {
+    read(chunk) {
+      const bytes = pieces.joined(chunk);
+      if (bytes === null) return null;
+      let at = 0;
+      // Ends: every turn goes past a message, or breaks off.
+      for (let code = bytes[at]; code !== undefined; code = bytes[at]) {
+        if (code !== copyData && !passedOver.has(code)) return bytes.subarray(at);
+        const end = bytes.length - at < messageHeadBytes ? Number.POSITIVE_INFINITY : at + 1 + bytes.readUInt32BE(at + 1);
+        if (end > bytes.length) break;
+        if (code === copyData) {
+          const from = at + messageHeadBytes + (atFileHead ? fileHeadBytes : 0);
+          atFileHead = false;
+          if (bytes.readInt16BE(from) !== trailer) onRow(bytes, from, end);
+        }
+        at = end;
+      }
+      pieces.keep(bytes.subarray(at));
+      return null;
+    },
+  };
 }
 
 interface Pieces {
@@ -117,15 +135,5 @@ function joinedPieces(): Pieces {
       keptBytes = rest.length;
       wantedBytes = rest.length < messageHeadBytes ? messageHeadBytes : 1 + rest.readUInt32BE(1);
     },
-  };
-}
-
-/** Drops the file's head and trailer. */
-function rowReader(onRow: OnRow): OnRow {
-  let first = true;
-  return (buffer, messageFrom, to) => {
-    const from = first ? messageFrom + fileHeadBytes : messageFrom;
-    first = false;
-    if (buffer.readInt16BE(from) !== trailer) onRow(buffer, from, to);
   };
 }
