@@ -172,6 +172,33 @@ function scopeOfRow(row: ScopeRow): ScanScope {
   };
 }
 
+/** A scan or rebuild that was begun and not finished. */
+export interface UnfinishedRun {
+  readonly id: string;
+  readonly acceptAltered: boolean;
+  /** What of it was begun; other participants may not have been. */
+  readonly scopes: readonly Scope[];
+  /** When it last kept how far it had come: every few seconds while it runs. */
+  readonly updatedAt: Date;
+}
+
+/** Those of a kind that nobody has finished, the latest first. */
+export async function readUnfinished(sql: Sql, kind: ScanKind): Promise<UnfinishedRun[]> {
+  const { rows } = await sql.query<{ id: string; accept_altered: boolean; scopes: Scope[]; updated_at: Date }>(
+    `SELECT r.id, bool_or(r.accept_altered) AS accept_altered, max(r.updated_at) AS updated_at,
+       json_agg(json_build_object('participant', s.participant, 'keyType', s.key_type)) AS scopes
+     FROM scan_runs r
+     JOIN scan_scopes s ON s.scan_id = r.id AND s.participant = r.participant
+     WHERE r.kind = $1
+     GROUP BY r.id
+     ORDER BY max(r.updated_at) DESC`,
+    [kind],
+  );
+  return rows.map(({ id, accept_altered, scopes, updated_at }) => {
+    return { id, acceptAltered: accept_altered, scopes, updatedAt: updated_at };
+  });
+}
+
 /** Keeps how far it has come. Rejects with `ScanTakenOver` where another process goes on with it. */
 export async function saveRun(sql: Sql, run: ScanRun, now: Date): Promise<void> {
   const { rowCount } = await sql.query(

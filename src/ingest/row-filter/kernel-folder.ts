@@ -163,7 +163,7 @@ function giantEntry(input: Buffer, rowAt: number, keyTypes: readonly KeyType[]):
     at = from + bytes;
     return input.toString('utf8', from, from + bytes);
   });
-  const scope = keyTypes.findIndex((keyType) => keyType === fields[1]);
+  const scope = keyTypes.map(String).indexOf(fields[1] ?? '');
   return scope < 0 ? [] : [{ scope, key: fields[4] ?? '' }];
 }
 

@@ -42,6 +42,7 @@ export async function readTableSize(sql: Sql, table: 'dict_entries' | 'dict_cids
   };
 }
 
+/** Blocks of all files together. */
 export function blocksOf(files: readonly TableFile[]): number {
   return files.reduce((sum, { blocks }) => sum + blocks, 0);
 }

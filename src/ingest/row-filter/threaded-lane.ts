@@ -57,13 +57,15 @@ export function threadedLane(url: string, setup: FolderSetup): Lane {
     }
   }
 
-  // What each call answers is what lane.ts answers on the other side.
   return {
+    // What a call answers is what lane.ts answers in the thread: here and below.
     readEntries: async (range) => (await call({ name: 'readEntries', range })) as EntriesRead,
     readCids: async (range, moment) => {
       await call({ name: 'readCids', range, moment });
     },
+    // As above.
     compareBuckets: async (scope, buckets) => (await call({ name: 'compareBuckets', scope, buckets })) as Candidate[],
+    // As above.
     takeSums: async () => (await call({ name: 'takeSums' })) as FoldedSums[],
     async close() {
       await worker.terminate();
