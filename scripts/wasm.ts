@@ -6,18 +6,22 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { main as compile } from 'assemblyscript/asc';
 
-/** Pages of 64 KiB: room for the larger kernel; none of them grows. */
-const memoryPages = '72';
+/** Pages of 64 KiB: room for what each kernel keeps; none of them grows. */
+const memoryPages: Readonly<Record<string, string>> = { 'wasm/base-rows.ts': '288' };
+const usualMemoryPages = '72';
 
-const options = [
-  ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd'],
-  ['--initialMemory', memoryPages, '--maximumMemory', memoryPages],
-].flat();
+function optionsOf(source: string): string[] {
+  const pages = memoryPages[source] ?? usualMemoryPages;
+  return [
+    ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd'],
+    ['--initialMemory', pages, '--maximumMemory', pages],
+  ].flat();
+}
 
 async function build(source: string): Promise<Uint8Array> {
   const target = source.replace(/\.ts$/, '.wasm');
   let built: Uint8Array | null = null;
-  const { error, stderr } = await compile([source, '--outFile', target, ...options], {
+  const { error, stderr } = await compile([source, '--outFile', target, ...optionsOf(source)], {
     writeFile: (name, contents) => {
       if (name === target) built = typeof contents === 'string' ? Buffer.from(contents) : contents;
     },

@@ -1,16 +1,18 @@
 /** `dict-vsync rebuild`: derived data made to agree with what they are derived from. */
 
 import { Command } from 'commander';
-import { type RebuildResult, rebuildScope } from '../ingest/rebuild.ts';
+import { type RebuildResult, rebuildScopes } from '../ingest/rebuild.ts';
 import { appendAudit } from '../ledger/audit.ts';
 import { type Base, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';
+import { resumably, resumeOption, runIdOf } from './resumption.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
 interface RebuildOptions extends ScopeChoice {
   readonly acceptAltered?: true;
+  readonly resume?: string;
 }
 
 /** `rebuild`: rows whose CID does not match are reported and left, unless told otherwise. */
@@ -20,6 +22,7 @@ export function rebuildCommand(io: Io): Command {
     .addOption(participantOption())
     .addOption(keyTypeOption())
     .option('--accept-altered', 'take the stored attributes for true where they do not hash to the CID that counts')
+    .addOption(resumeOption())
     .allowExcessArguments(false)
     .addHelpText(
       'after',
@@ -33,13 +36,17 @@ Rows that may have been altered behind the system's back are left and counted (e
 async function rebuild(io: Io, options: RebuildOptions): Promise<void> {
   await withBase(io, async (base) => {
     const { database, clock } = base;
+    const acceptAltered = options.acceptAltered === true;
+    const scopes = await scopesOfBase(base, options);
+    const id = await runIdOf(base, io, { kind: 'rebuild', resume: options.resume, acceptAltered, scopes });
     let left = 0;
-    for (const scope of await scopesOfBase(base, options)) {
-      const result = await rebuildScope({ database, clock, signal: io.signal }, scope, options.acceptAltered === true);
-      await record(base, result);
-      left += result.left;
-      io.stdout.write(textOf(result));
-    }
+    await resumably(io, 'rebuild', id, async () => {
+      for await (const result of rebuildScopes({ database, clock, signal: io.signal }, scopes, { id, acceptAltered })) {
+        await record(base, result);
+        left += result.left;
+        io.stdout.write(textOf(result));
+      }
+    });
     if (left > 0) {
       throw new CommandFailed(
         `${left} keys are not sound and were left: "dict-vsync scan" shows them, --accept-altered takes them as they are`,

@@ -1,13 +1,13 @@
-/** `dict-vsync scan`: does the base agree with itself? Reads only; keys are shown masked. */
+/** `dict-vsync scan`: does the base agree with itself? Changes nothing of it; keys are shown masked. */
 
-import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
-import { type ScanResult, scanScope } from '../ingest/scan.ts';
+import { type ScanResult, scanScopes } from '../ingest/scan.ts';
 import { FINDING_KINDS } from '../ingest/scan-store.ts';
 import { maskKey } from '../ledger/masking.ts';
 import { withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
+import { resumably, resumeOption, runIdOf } from './resumption.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
 const meanings = {
@@ -20,6 +20,11 @@ const meanings = {
   count: 'count',
 } as const;
 
+interface ScanOptions extends ScopeChoice {
+  readonly json?: true;
+  readonly resume?: string;
+}
+
 /** `scan`: exit status 1 on findings. */
 export function scanCommand(io: Io): Command {
   return new Command('scan')
@@ -28,21 +33,24 @@ export function scanCommand(io: Io): Command {
     )
     .addOption(participantOption())
     .addOption(keyTypeOption())
+    .addOption(resumeOption())
     .option('--json', 'one JSON object per participant and key type')
     .allowExcessArguments(false)
-    .action((options: ScopeChoice & { readonly json?: true }) => scan(io, options, options.json === true));
+    .action((options: ScanOptions) => scan(io, options));
 }
 
-async function scan(io: Io, options: ScopeChoice, json: boolean): Promise<void> {
+async function scan(io: Io, options: ScanOptions): Promise<void> {
   await withBase(io, async (base) => {
     const { database, clock } = base;
-    const scanId = randomUUID();
+    const scopes = await scopesOfBase(base, options);
+    const scanId = await runIdOf(base, io, { kind: 'scan', resume: options.resume, acceptAltered: false, scopes });
     let unclean = 0;
-    for (const scope of await scopesOfBase(base, options)) {
-      const result = await scanScope({ database, clock, signal: io.signal }, scope, scanId);
-      if (!result.clean) unclean += 1;
-      io.stdout.write(json ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result));
-    }
+    await resumably(io, 'scan', scanId, async () => {
+      for await (const result of scanScopes({ database, clock, signal: io.signal }, scopes, scanId)) {
+        if (!result.clean) unclean += 1;
+        io.stdout.write(options.json === true ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result));
+      }
+    });
     if (unclean > 0) {
       throw new CommandFailed(
         `${unclean} key types are not sound (scan ${scanId}); "dict-vsync reconcile --from-rung scan" mends them from DICT`,

@@ -1,7 +1,8 @@
 /**
- * Makes what is derived agree with what it is derived from, under traffic (rule R16). CIDs are recomputed from the attributes,
- * slice by slice under the scope's lock; VSync and count from the CIDs at a seq, outside the lock, plus the commits since, under it.
- * Every slice is a transaction of its own and changes nothing the second time: a rebuild that was killed is run again.
+ * Makes what is derived agree with what it is derived from, under traffic (rule R16). A filter names the keys that may be unsound and
+ * folds the CIDs (filter-run.ts); VSync and count are set to those of the CIDs at a seq, plus the commits since, under the scope's
+ * lock; then the named keys are mended, slice by slice under that lock. Every slice is a transaction of its own and takes its keys off
+ * the list: a rebuild that was interrupted goes on under its id.
  *
  * A row whose attributes do not hash to the CID that counts may have been altered behind the system's back. Unless the caller accepts
  * such rows, they are left and counted: DICT, not we, knows which of the two is right.
@@ -9,29 +10,35 @@
 
 import type { Cid, CidAlgorithm } from '../cid/cid.ts';
 import { cidToHex } from '../cid/cid.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { Database, Transaction } from '../platform/postgres/database.ts';
-import { rebuildBuckets } from '../vsync/bucket-store.ts';
-import type { Buckets } from '../vsync/buckets.ts';
-import { countOfBuckets, foldCid, vsyncOfBuckets } from '../vsync/buckets.ts';
+import type { KeyType } from '../dict/key-type.ts';
+import type { Participant } from '../dict/participant.ts';
+import { assert } from '../platform/assert.ts';
+import type { Transaction } from '../platform/postgres/database.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
-import { equalVSync } from '../vsync/vsync.ts';
-import { changesBetween } from '../vsync/vsync-journal.ts';
 import type { CidTransition, LockedVSync, Scope } from '../vsync/vsync-store.ts';
-import { commitBulk, commitTransitions, lockVSyncs, readVSync } from '../vsync/vsync-store.ts';
-import { bucketsOfCids } from './cid-buckets.ts';
+import { commitTransitions, lockVSyncs } from '../vsync/vsync-store.ts';
 import { checkKey, computedCid } from './entry-integrity.ts';
 import { writeEntries } from './entry-store.ts';
-import { keysOf, readSlice } from './key-slice.ts';
-import { readParticipant } from './participant-store.ts';
+import { type FilterDeps, type FilterSettings, filterKeys } from './filter-run.ts';
+import { readKeys } from './key-slice.ts';
+import { correctSums, keepBuckets } from './rebuild-sums.ts';
+import { countCandidates, nextCandidates, removeCandidates } from './scan-candidates.ts';
+import { byParticipant, deleteRuns, type ScanRun, type ScanScope, saveRun, saveTally } from './scan-run.ts';
 import type { StoredEntry } from './stored-entry.ts';
 
-export interface RebuildDeps {
-  readonly database: Database;
-  readonly clock: Clock;
-  readonly signal?: AbortSignal;
-  /** Keys recomputed under one lock. Default 1,000. */
-  readonly sliceKeys?: number;
+export interface RebuildSettings extends FilterSettings {
+  /** Keys mended under one lock. */
+  readonly sliceKeys: number;
+}
+
+export interface RebuildDeps extends FilterDeps {
+  readonly settings?: Partial<RebuildSettings>;
+}
+
+/** Under which id it can go on, and whether altered rows are taken for true. */
+export interface RebuildRequest {
+  readonly id: string;
+  readonly acceptAltered: boolean;
 }
 
 export interface RebuildResult {
@@ -49,8 +56,6 @@ export interface RebuildResult {
   readonly sumsCorrected: boolean;
 }
 
-type KeyCounts = { entries: number; restored: number; accepted: number; left: number };
-
 /** What is to be done about one key. */
 interface KeyFix {
   readonly entry: StoredEntry | null;
@@ -60,53 +65,114 @@ interface KeyFix {
 
 const sliceKeysDefault = 1_000;
 
-/** Rebuilds one participant and key type. Only the database, or the signal, makes it reject. */
-export async function rebuildScope(deps: RebuildDeps, scope: Scope, acceptAltered: boolean): Promise<RebuildResult> {
-  const counts: KeyCounts = { entries: 0, restored: 0, accepted: 0, left: 0 };
-  const algorithm = (await readParticipant(deps.database, scope.participant))?.cidAlgorithm ?? 'dict';
-  // Sums first: the commits of the slices count on from them.
-  const sumsCorrected = await correctSums(deps, scope);
-  let after: string | null = null;
-  do {
-    deps.signal?.throwIfAborted();
-    const from: string | null = after;
-    const upto: string | null = await deps.database.transaction((tx) =>
-      rebuildSlice(tx, deps, { scope, after: from, algorithm, acceptAltered }, counts),
-    );
-    after = upto;
-  } while (after !== null);
-  const { seq } = await rebuildBuckets(deps.database, scope);
-  return { scope, seq, ...counts, sumsCorrected };
+/** Rebuilds scopes participant by participant; answers as they are done. Rejects only by the database or the signal. */
+export async function* rebuildScopes(
+  deps: RebuildDeps,
+  scopes: readonly Scope[],
+  request: RebuildRequest,
+): AsyncGenerator<RebuildResult> {
+  for (const [participant, keyTypes] of byParticipant(scopes))
+    yield* await rebuildParticipant(deps, participant, keyTypes, request);
+  await deleteRuns(deps.database, request.id);
+}
+
+/** The same of one key type. */
+export async function rebuildScope(deps: RebuildDeps, scope: Scope, request: RebuildRequest): Promise<RebuildResult> {
+  const results: RebuildResult[] = [];
+  for await (const result of rebuildScopes(deps, [scope], request)) results.push(result);
+  const [only] = results;
+  assert(only !== undefined, 'a rebuild of one key type has one result');
+  return only;
+}
+
+async function rebuildParticipant(
+  deps: RebuildDeps,
+  participant: Participant,
+  keyTypes: readonly KeyType[],
+  { id, acceptAltered }: RebuildRequest,
+): Promise<RebuildResult[]> {
+  const { database } = deps;
+  const { run, algorithm } = await filterKeys(deps, { id, kind: 'rebuild', acceptAltered, participant, keyTypes }, deps.settings);
+  if (run.phase === 'sums') {
+    // Sums first: the commits of the slices count on from them.
+    for (const scope of run.scopes) await correctSums(deps, run, scope);
+    run.phase = 'keys';
+    await saveRun(database, run, deps.clock.now());
+  }
+  if (run.phase === 'keys') {
+    await mendKeys(deps, run, algorithm);
+    run.phase = 'done';
+    await saveRun(database, run, deps.clock.now());
+  }
+  const results: RebuildResult[] = [];
+  for (const scope of run.scopes) {
+    const of = { participant, keyType: scope.keyType };
+    const { restored = 0, accepted = 0, left = 0, sumsCorrected = 0 } = scope.tally;
+    const seq = await keepBuckets(database, of, scope);
+    results.push({ scope: of, seq, entries: scope.entries, restored, accepted, left, sumsCorrected: sumsCorrected > 0 });
+  }
+  return results;
+}
+
+/** Mends what the filter named. */
+async function mendKeys(deps: RebuildDeps, run: ScanRun, algorithm: CidAlgorithm): Promise<void> {
+  const total = await countCandidates(deps.database, run);
+  let done = 0;
+  for (const scope of run.scopes) {
+    let after: string | null = null;
+    do {
+      deps.signal?.throwIfAborted();
+      const from: string | null = after;
+      const keys: readonly string[] = await deps.database.transaction((tx) =>
+        mendSlice(tx, deps, { run, scope, algorithm, after: from }),
+      );
+      done += keys.length;
+      deps.onProgress?.({ participant: run.participant, phase: 'keys', done, total });
+      after = keys.at(-1) ?? null;
+    } while (after !== null);
+  }
 }
 
 interface Slice {
-  readonly scope: Scope;
-  readonly after: string | null;
+  readonly run: ScanRun;
+  readonly scope: ScanScope;
   readonly algorithm: CidAlgorithm;
-  readonly acceptAltered: boolean;
+  readonly after: string | null;
 }
 
-async function rebuildSlice(tx: Transaction, deps: RebuildDeps, slice: Slice, counts: KeyCounts): Promise<string | null> {
-  const { scope, algorithm } = slice;
+/** Mends the next keys; answers which these were. */
+async function mendSlice(
+  tx: Transaction,
+  deps: RebuildDeps,
+  { run, scope, algorithm, after }: Slice,
+): Promise<readonly string[]> {
+  const of = { participant: run.participant, keyType: scope.keyType };
   const now = deps.clock.now();
-  const [locked] = await lockVSyncs(tx, [scope], now);
-  if (locked === undefined) return null;
-  const keys = await readSlice(tx, scope, slice.after, deps.sliceKeys ?? sliceKeysDefault);
+  const limit = deps.settings?.sliceKeys ?? sliceKeysDefault;
+  const keys = await nextCandidates(tx, run, scope.keyType, { after, limit });
+  const last = keys.at(-1);
+  const [locked] = last === undefined ? [] : await lockVSyncs(tx, [of], now);
+  if (last === undefined || locked === undefined) return [];
   const fixes: KeyFix[] = [];
   let unsound = 0;
-  for (const { key, entry, counting } of keysOf(keys)) {
+  for (const { key, entry, counting } of await readKeys(tx, of, keys)) {
     if (checkKey(key, entry, counting, algorithm).length === 0) continue;
     unsound += 1;
-    const fix = slice.acceptAltered ? acceptedFix(key, entry, counting, algorithm) : restoringFix(entry, counting, algorithm);
+    const fix = run.acceptAltered ? acceptedFix(key, entry, counting, algorithm) : restoringFix(entry, counting, algorithm);
     if (fix !== null) fixes.push(fix);
   }
   const possible = await withoutForeign(tx, locked, fixes);
   await applyFixes(tx, locked, possible, { algorithm, now });
-  counts.entries += keys.entries.length;
-  counts.restored += possible.filter(({ kind }) => kind === 'restored').length;
-  counts.accepted += possible.filter(({ kind }) => kind === 'accepted').length;
-  counts.left += unsound - possible.length;
-  return keys.upto;
+  await removeCandidates(tx, run, scope.keyType, last);
+  const add = (what: string, keysOfIt: number): void => {
+    scope.tally[what] = (scope.tally[what] ?? 0) + keysOfIt;
+  };
+  add('restored', possible.filter(({ kind }) => kind === 'restored').length);
+  add('accepted', possible.filter(({ kind }) => kind === 'accepted').length);
+  add('left', unsound - possible.length);
+  await saveTally(tx, run, scope);
+  await saveRun(tx, run, now);
+  return keys;
 }
 
 /** Attributes and history agree and only the row's own CID does not: nothing that anybody would have to accept. */
@@ -155,42 +221,4 @@ async function applyFixes(
   );
   const transitions = fixes.flatMap((fix) => fix.transitions);
   await commitTransitions(tx, locked, transitions, { source: 'rebuild', algorithm, now });
-}
-
-const attemptsMax = 4;
-/** Changes since the seq that are replayed under the lock; beyond it the CIDs are folded again. */
-const catchUpMax = 200_000;
-
-/** Sets VSync and count to those of the CIDs where they are not; whether they were not. */
-async function correctSums(deps: RebuildDeps, scope: Scope): Promise<boolean> {
-  for (let attempt = 1; ; attempt++) {
-    const { seq } = await readVSync(deps.database, scope);
-    if (seq === 0) return false;
-    // The last attempt folds under the lock: slower for others, but sure to end.
-    const before = attempt < attemptsMax ? await bucketsOfCids(deps.database, scope, seq, deps.signal) : null;
-    const corrected = await deps.database.transaction(async (tx) => {
-      const [locked] = await lockVSyncs(tx, [scope], deps.clock.now());
-      if (locked === undefined) return false;
-      const buckets =
-        before === null ? await bucketsOfCids(tx, scope, locked.seq, deps.signal) : await caughtUp(tx, locked, before, seq);
-      return buckets === null ? null : await correctLocked(tx, deps, locked, buckets);
-    });
-    if (corrected !== null) return corrected;
-  }
-}
-
-/** The buckets with the commits since that seq; null where these are too many, or a bulk load is among them. */
-async function caughtUp(tx: Transaction, locked: LockedVSync, buckets: Buckets, seq: number): Promise<Buckets | null> {
-  const since = await changesBetween(tx, locked.scope, { afterSeq: seq, uptoSeq: locked.seq, cidsMax: catchUpMax });
-  if (!since.complete) return null;
-  for (const { cid, change } of since.changes) foldCid(buckets, cid, change);
-  return buckets;
-}
-
-async function correctLocked(tx: Transaction, deps: RebuildDeps, locked: LockedVSync, buckets: Buckets): Promise<boolean> {
-  const vsync = vsyncOfBuckets(buckets);
-  const keys = countOfBuckets(buckets);
-  if (equalVSync(vsync, locked.vsync) && keys === locked.keys) return false;
-  await commitBulk(tx, locked, { vsync, keys }, { source: 'rebuild', now: deps.clock.now() });
-  return true;
 }

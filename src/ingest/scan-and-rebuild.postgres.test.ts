@@ -40,7 +40,7 @@ function scan(database: Database) {
 }
 
 function rebuild(database: Database, acceptAltered = false) {
-  return rebuildScope({ database, clock: systemClock, sliceKeys: 7 }, scope, acceptAltered);
+  return rebuildScope({ database, clock: systemClock, settings: { sliceKeys: 7 } }, scope, { id: randomUUID(), acceptAltered });
 }
 
 const nobody = Buffer.alloc(32, 7);

@@ -11,7 +11,9 @@ export type ScopeFault = 'buckets' | 'vsync' | 'count';
 
 export type FindingKind = KeyFault | ScopeFault;
 
-export const FINDING_KINDS = ['altered', 'missing', 'surplus', 'duplicated', 'buckets', 'vsync', 'count'] as const;
+export const KEY_FAULTS = ['altered', 'missing', 'surplus', 'duplicated'] as const;
+
+export const FINDING_KINDS = [...KEY_FAULTS, 'buckets', 'vsync', 'count'] as const;
 
 export interface ScopeFinding {
   readonly kind: ScopeFault;
@@ -81,4 +83,14 @@ export async function readKeyFindings(
     storedCid: stored_cid === null ? null : asCid(stored_cid),
     computedCid: computed_cid === null ? null : asCid(computed_cid),
   }));
+}
+
+/** The findings about a whole scope. */
+export async function readScopeFindings(sql: Sql, scanId: string, scope: Scope): Promise<ScopeFinding[]> {
+  const { rows } = await sql.query<{ kind: ScopeFault; detail: string }>(
+    `SELECT kind, detail FROM scan_findings
+     WHERE scan_id = $1 AND participant = $2 AND key_type = $3 AND key IS NULL ORDER BY id`,
+    [scanId, scope.participant, scope.keyType],
+  );
+  return rows;
 }

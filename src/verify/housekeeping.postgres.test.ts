@@ -6,7 +6,7 @@ import { testDatabase } from '../../test/support/database.ts';
 import { asCid } from '../cid/cid.ts';
 import { participant } from '../dict/participant.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import { loadBuckets } from '../vsync/bucket-store.ts';
+import { storedSums } from '../vsync/bucket-store.ts';
 import { commitTransitions, lockVSyncs, readVSync, type Scope } from '../vsync/vsync-store.ts';
 import { moveCursor } from './event-cursor.ts';
 import { tidyInbox, tidyJournal } from './housekeeping.ts';
@@ -60,10 +60,10 @@ describe('the journal', () => {
     );
     await tidyJournal({ database, clock }, scope);
     assert.deepEqual(await seqsOfJournal(database), [3, 4, 5]);
-    const { buckets, seq } = await loadBuckets(database, scope);
+    const { buckets, seq } = await storedSums(database, scope);
     assert.equal(seq, 5);
     assert.equal(
-      buckets.counts.reduce((sum, count) => sum + count, 0),
+      buckets?.counts.reduce((sum, count) => sum + count, 0),
       5 * cidsOfCommit,
     );
   });

@@ -4,7 +4,7 @@
  * buckets are recomputed from the CIDs themselves.
  */
 
-import { assert } from '../platform/assert.ts';
+import { assert, InvariantBroken } from '../platform/assert.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import { activeCidsInBuckets } from './active-cids.ts';
 import { BUCKET_COUNT, type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from './buckets.ts';
@@ -40,15 +40,38 @@ export async function readBuckets(sql: Sql, scope: Scope): Promise<BucketsAsOf> 
   return state;
 }
 
-/** The same without the check, for `scan`, which reports a difference instead of stopping at it. */
-export async function loadBuckets(sql: Sql, scope: Scope): Promise<BucketsAsOf> {
+/** What is stored of one seq, unchecked: `scan` reports what does not agree instead of stopping at it. */
+export interface StoredSums extends Omit<BucketsAsOf, 'buckets'> {
+  /** Null where none are stored of that seq (nothing, or a bulk load, since the last snapshot), or where they are at fault. */
+  readonly buckets: Buckets | null;
+  /** Why the stored buckets cannot even be folded. */
+  readonly fault: string | null;
+}
+
+/** VSync and count as stored, and the buckets where snapshot and journal give them. */
+export async function storedSums(sql: Sql, scope: Scope): Promise<StoredSums> {
+  const row = await readSnapshot(sql, scope);
+  if (row === undefined) return { seq: 0, vsync: emptyVSync(), keys: 0, buckets: emptyBuckets(), fault: null };
+  const sums = { seq: row.seq, vsync: asVSync(row.vsync), keys: row.keys };
+  try {
+    return { ...sums, buckets: bucketsOfRow(row), fault: null };
+  } catch (cause) {
+    if (!(cause instanceof InvariantBroken)) throw cause;
+    return { ...sums, buckets: null, fault: cause.message };
+  }
+}
+
+async function loadBuckets(sql: Sql, scope: Scope): Promise<BucketsAsOf> {
   const row = await readSnapshot(sql, scope);
   if (row === undefined) return { seq: 0, buckets: emptyBuckets(), vsync: emptyVSync(), keys: 0 };
-  const buckets =
-    row.journal === null
-      ? await recompute(sql, scope, row.seq)
-      : replay(row.xors === null || row.counts === null ? emptyBuckets() : decode(row.xors, row.counts), row.journal);
+  const buckets = bucketsOfRow(row) ?? (await recompute(sql, scope, row.seq));
   return { seq: row.seq, buckets, vsync: asVSync(row.vsync), keys: row.keys };
+}
+
+/** Snapshot and journal since; null where the journal does not lead to the present seq. */
+function bucketsOfRow({ journal, xors, counts }: SnapshotRow): Buckets | null {
+  if (journal === null) return null;
+  return replay(xors === null || counts === null ? emptyBuckets() : decodeBuckets(xors, counts), journal);
 }
 
 /** Saves the present buckets as the snapshot, unless a later one is there, so that the journal before it can be pruned. */
@@ -111,8 +134,9 @@ async function readSnapshot(sql: Sql, scope: Scope): Promise<SnapshotRow | undef
   return rows[0];
 }
 
-async function saveSnapshot(sql: Sql, scope: Scope, state: BucketsAsOf): Promise<void> {
-  const { xors, counts } = encode(state.buckets);
+/** Saves buckets as the snapshot of a seq, unless a later one is there. */
+export async function saveSnapshot(sql: Sql, scope: Scope, state: Pick<BucketsAsOf, 'seq' | 'buckets'>): Promise<void> {
+  const { xors, counts } = encodeBuckets(state.buckets);
   await sql.query(
     `INSERT INTO dict_vsync_buckets AS b (participant, key_type, seq, xors, counts, updated_at)
      SELECT participant, key_type, $3, $4, $5, updated_at FROM dict_vsyncs WHERE participant = $1 AND key_type = $2
@@ -136,14 +160,15 @@ function replay(buckets: Buckets, journal: Buffer): Buckets {
   return buckets;
 }
 
-/** Counts little-endian, on whatever machine. */
-function encode(buckets: Buckets): { xors: Buffer; counts: Buffer } {
+/** As two values for the database. Counts little-endian, on whatever machine. */
+export function encodeBuckets(buckets: Buckets): { xors: Buffer; counts: Buffer } {
   const counts = Buffer.alloc(BUCKET_COUNT * 4);
   for (const [bucket, count] of buckets.counts.entries()) counts.writeUInt32LE(count, bucket * 4);
   return { xors: Buffer.from(buckets.xors.buffer, buckets.xors.byteOffset, buckets.xors.byteLength), counts };
 }
 
-function decode(xors: Buffer, counts: Buffer): Buckets {
+/** The buckets of two such values. */
+export function decodeBuckets(xors: Buffer, counts: Buffer): Buckets {
   const decoded = new Uint32Array(BUCKET_COUNT);
   for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) decoded[bucket] = counts.readUInt32LE(bucket * 4);
   return { xors, counts: decoded };

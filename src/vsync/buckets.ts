@@ -40,6 +40,14 @@ export function foldCid(buckets: Buckets, cid: Cid, change: 'added' | 'removed')
   for (let at = 0; at < xorBytes; at++) xors[start + at] = (xors[start + at] ?? 0) ^ (cid[at] ?? 0);
 }
 
+/** Adds what other buckets hold, of CIDs that these do not have. */
+export function mergeBuckets(buckets: Buckets, other: Buckets): void {
+  for (let at = 0; at < buckets.xors.length; at++) buckets.xors[at] = (buckets.xors[at] ?? 0) ^ (other.xors[at] ?? 0);
+  for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
+    buckets.counts[bucket] = (buckets.counts[bucket] ?? 0) + (other.counts[bucket] ?? 0);
+  }
+}
+
 /** XOR over all buckets: the VSync of the set. */
 export function vsyncOfBuckets(buckets: Buckets): VSync {
   const result = emptyVSync();
