@@ -129,7 +129,7 @@ export async function readEntriesAfter(
 /** The rows of these keys as they are, not locked; keys without a row, or of another key type, are absent. By key. */
 export async function readEntries(sql: Sql, { participant, keyType }: Scope, keys: readonly string[]): Promise<StoredEntry[]> {
   const { rows } = await sql.query<EntryRow>(
-    `SELECT ${columns} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) AND key_type = $3 ORDER BY key`,
+    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) AND key_type = $3 ORDER BY key`,
     [participant, keys, keyType],
   );
   return rows.map(storedEntry);
@@ -137,7 +137,7 @@ export async function readEntries(sql: Sql, { participant, keyType }: Scope, key
 
 /** The rows of a source of the row filter (row-filter/row-source.ts), which is the FROM and WHERE. */
 export async function readEntriesFrom(sql: Sql, source: string): Promise<StoredEntry[]> {
-  const { rows } = await sql.query<EntryRow>(`SELECT ${columns} ${source}`);
+  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} ${source}`);
   return rows.map(storedEntry);
 }
 

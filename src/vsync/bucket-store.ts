@@ -89,7 +89,7 @@ export async function storeBuckets(tx: Transaction, scope: Scope, buckets: Bucke
   const { seq, vsync, keys } = await readVSync(tx, scope);
   assert(equalVSync(vsyncOfBuckets(buckets), vsync), `${scope.participant} ${scope.keyType}: XOR of buckets is the VSync`);
   assert(countOfBuckets(buckets) === keys, `${scope.participant} ${scope.keyType}: buckets count what the VSync counts`);
-  await saveSnapshot(tx, scope, { seq, vsync, keys, buckets });
+  await saveSnapshot(tx, scope, { seq, buckets });
 }
 
 /**
