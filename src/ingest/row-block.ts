@@ -1,6 +1,6 @@
 /**
  * A block of whole lines of a file of NDJSON → rows for import_entries, and the lines that are refused. The work of a worker thread
- * (row-worker.ts), or of the main thread where the file is small.
+ * (row-thread.ts), or of the main thread where the file is small.
  */
 
 import type { DecodedEntry } from '../event/entry-decoding.ts';

@@ -1,8 +1,8 @@
 /** Who parses blocks of rows: this thread, or several beside it. Answers come in the order of the questions. */
 
-import * as path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { assert } from '../platform/assert.ts';
+import { siblingModule } from '../platform/sibling-module.ts';
 import { type ParsedBlock, parseBlock } from './row-block.ts';
 import { StagedRows, type StagedWith } from './staged-rows.ts';
 
@@ -21,7 +21,6 @@ export function inThisThread(stagedWith: StagedWith): RowParser {
 }
 
 /** Of TypeScript in a clone, of JavaScript in the package. */
-const workerFile = new URL(`./row-worker${path.extname(import.meta.url)}`, import.meta.url);
 
 interface Waiting {
   resolve(parsed: ParsedBlock): void;
@@ -35,7 +34,7 @@ class RowWorker {
   #broken: Error | null = null;
 
   constructor(stagedWith: StagedWith) {
-    this.#worker = new Worker(workerFile, { workerData: stagedWith });
+    this.#worker = new Worker(siblingModule(import.meta.url, 'row-thread'), { workerData: stagedWith });
     this.#worker.on('message', (parsed: ParsedBlock) => {
       const waiting = this.#waiting.shift();
       assert(waiting !== undefined, 'a worker answers what it was asked');
