@@ -12,13 +12,16 @@ export interface Io {
   readonly signal: AbortSignal;
 }
 
-/** Ends a command with a message on standard error and that exit status. Nothing else of it is printed. */
+/**
+ * Ends a command with a message on standard error and that exit status. Nothing else of it is printed; without a message, nothing at
+ * all: what the command printed says it.
+ */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed';
   readonly exitCode: number;
 
-  constructor(message: string, exitCode = 1, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(message: string | null, exitCode = 1, cause?: unknown) {
+    super(message ?? '', cause === undefined ? undefined : { cause });
     this.exitCode = exitCode;
   }
 }

@@ -11,7 +11,7 @@ const goneCodes: ReadonlySet<unknown> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED'
  * Resolves once the text is handed over: true; or false where nobody reads any more: stop. Rejects for every other failure, such
  * as a full disk.
  */
-export function writeOut(stream: Writable, text: string): Promise<boolean> {
+export function writeOut(stream: Writable, text: string | Uint8Array): Promise<boolean> {
   // A stream also tells its failures to listeners, and ends the process where it has none.
   if (!stream.listeners('error').includes(toldElsewhere)) stream.on('error', toldElsewhere);
   return new Promise((resolve, reject) => {

@@ -8,6 +8,7 @@ import { auditCommand } from './audit-command.ts';
 import { cidCommand } from './cid-command.ts';
 import { configCommand } from './config-command.ts';
 import { demoCommand } from './demo-command.ts';
+import { diffCommand } from './diff-command.ts';
 import { entryCommand } from './entry-command.ts';
 import { importCommand } from './import-command.ts';
 import { ingestCommand } from './ingest-command.ts';
@@ -44,6 +45,7 @@ const commands = [
   participantCommand,
   cidCommand,
   vsyncCommand,
+  diffCommand,
   simulatorCommand,
   configCommand,
   migrateCommand,
@@ -80,7 +82,7 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
   } catch (failure) {
     if (failure instanceof CommanderError) return failure.exitCode === 0 ? 0 : usageExitCode;
     if (failure instanceof CommandFailed) {
-      io.stderr.write(`dict-vsync: ${failure.message}\n`);
+      if (failure.message !== '') io.stderr.write(`dict-vsync: ${failure.message}\n`);
       return failure.exitCode;
     }
     if (io.signal.aborted) {

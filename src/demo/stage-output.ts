@@ -1,8 +1,8 @@
 /** How the demo tells its story: numbered stages, bars and colours on a terminal, the same sentences as plain lines in a pipe. */
 
 import { styleText } from 'node:util';
-import { SingleBar } from 'cli-progress';
 import type { Io } from '../cli/io.ts';
+import { terminalBar } from '../cli/progress.ts';
 
 export interface Progress {
   /** How far it is, and what to say about it beside the bar. */
@@ -73,19 +73,7 @@ export function stageOutput(io: Pick<Io, 'stdout' | 'env'>, stages: number): Sta
 }
 
 function bar(stdout: Io['stdout'], title: string, total: number): Progress {
-  const shown = new SingleBar({
-    format: `${indent}${title} [{bar}] {percentage}%  {note}`,
-    stream: stdout,
-    barsize: 28,
-    barCompleteChar: '━',
-    barIncompleteChar: ' ',
-    clearOnComplete: true,
-    hideCursor: true,
-    fps: 12,
-    forceRedraw: true,
-    // Interruption is the command's: it ends every bar on its way out.
-    gracefulExit: false,
-  });
+  const shown = terminalBar(stdout, `${indent}${title} [{bar}] {percentage}%  {note}`, true);
   shown.start(total, 0, { note: '' });
   return { at: (value, note = '') => shown.update(Math.min(value, total), { note }), end: () => shown.stop() };
 }

@@ -1,0 +1,72 @@
+/** What the commands over files of CIDs have in common: where a file comes from, its bad lines, and the failures a user can mend. */
+
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { Option } from 'commander';
+import { type CidFile, FileChanged, openCidFile } from '../cid-set/cid-file.ts';
+import { MemoryTooSmall } from '../cid-set/comparison.ts';
+import { EncodingRefused } from '../cid-set/line-reader.ts';
+import type { BadLine } from '../cid-set/reading.ts';
+import { InputFailed } from '../platform/input-file.ts';
+import { openSpool, SpoolFailed, type SpoolFile } from '../platform/spool-file.ts';
+import { CommandFailed, type Io } from './io.ts';
+
+/** More bad lines of one file than these are only counted. */
+const badLinesNamed = 20;
+
+/** `--tmp`: where streams and what memory does not hold are put meanwhile. */
+export function tmpOption(): Option {
+  return new Option('--tmp <directory>', 'where to put what is read from a stream, and what memory does not hold').default(
+    tmpdir(),
+    'the system’s',
+  );
+}
+
+/** How temporary files are made in that directory. */
+export function spoolsIn(io: Io, directory: string): () => Promise<SpoolFile> {
+  return () => openSpool(path.resolve(io.cwd, directory), randomUUID());
+}
+
+/** The file, or standard input for `-`, ready to be read more than once. */
+export function openFileOfCids(io: Io, file: string, makeSpool: () => Promise<SpoolFile>): Promise<CidFile> {
+  if (file === '-') return openCidFile({ file: null, name: 'standard input', stream: io.stdin, openSpool: makeSpool });
+  return openCidFile({ file: path.resolve(io.cwd, file), name: file, openSpool: makeSpool });
+}
+
+/** Bad lines as they are told on standard error: the first of each file by number and reason, the rest counted. */
+export class BadLineReport {
+  readonly #io: Io;
+  readonly #counts = new Map<string, number>();
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  add({ file, line, reason }: BadLine): void {
+    const count = (this.#counts.get(file) ?? 0) + 1;
+    this.#counts.set(file, count);
+    if (count <= badLinesNamed) this.#io.stderr.write(`${file}: line ${line}: ${reason}\n`);
+    else if (count === badLinesNamed + 1) this.#io.stderr.write(`${file}: further bad lines are only counted\n`);
+  }
+
+  /** One clause for each file with bad lines, such as "3 lines of a.txt are no CIDs"; null for none. */
+  summary(): string | null {
+    const parts = [...this.#counts].map(([file, count]) =>
+      count === 1 ? `1 line of ${file} is no CID` : `${count} lines of ${file} are no CIDs`,
+    );
+    return parts.length === 0 ? null : parts.join(', ');
+  }
+}
+
+/** The failure as the command's end with that status, where it is one of the files' and not of the program. */
+export function asFileTrouble(cause: unknown, command: string, exitCode: number, signal: AbortSignal): unknown {
+  if (signal.aborted) return new CommandFailed('interrupted', 130, cause);
+  const known =
+    cause instanceof InputFailed ||
+    cause instanceof FileChanged ||
+    cause instanceof SpoolFailed ||
+    cause instanceof MemoryTooSmall ||
+    cause instanceof EncodingRefused;
+  return known ? new CommandFailed(`${command}: ${cause.message}`, exitCode, cause) : cause;
+}

@@ -1,0 +1,40 @@
+/**
+ * What the operating system refuses, in words that name the thing and what to do. Errors that say nothing about the world outside
+ * (a fault of ours) are not told here.
+ */
+
+/** Code → what it means and what helps. */
+const meanings: Readonly<Record<string, string>> = {
+  EACCES: 'permission is denied to this user',
+  EAGAIN: 'it is in use by somebody else',
+  EDQUOT: 'the disk quota is used up: free space, or name another place',
+  EEXIST: 'it exists already',
+  EFBIG: 'the file system allows no larger file',
+  EIO: 'the device reports an error of input or output',
+  EISDIR: 'it is a directory',
+  ELOOP: 'its links go round in a circle',
+  EMFILE: 'this process has too many open files (ulimit -n)',
+  ENAMETOOLONG: 'the name is too long',
+  ENFILE: 'the system has too many open files',
+  ENODEV: 'there is no such device',
+  ENOENT: 'there is no such file or directory',
+  ENOSPC: 'no space is left on the device: free some, or name another place',
+  ENOTDIR: 'a part of its path is no directory',
+  ENXIO: 'there is no such device, or nobody serves it',
+  EPERM: 'the system does not permit it',
+  EROFS: 'the file system is read-only: name another place',
+  ESTALE: 'the file is gone from the server that held it',
+  ETXTBSY: 'it is a program that runs',
+};
+
+/** The sentence for an error of the operating system, with its code; null for every other value. */
+export function systemFailureOf(cause: unknown): string | null {
+  if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string') return null;
+  const meaning = meanings[cause.code];
+  return meaning === undefined ? null : `${meaning} (${cause.code})`;
+}
+
+/** The sentence for whatever was caught while a file was worked on. */
+export function fileFailureOf(cause: unknown): string {
+  return systemFailureOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+}
