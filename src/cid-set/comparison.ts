@@ -5,12 +5,13 @@
  */
 
 import type { SpoolFile } from '../platform/spool-file.ts';
-import { type BucketSums, differingSums } from './bucket-sums.ts';
+import { differingBuckets } from '../vsync/buckets.ts';
+import type { LineBuckets } from '../vsync/line-kernel.ts';
 import { CHUNK_CIDS_MAX, type CidFile } from './cid-file.ts';
 import { type CidRecords, cidRecords, RECORD_BYTES } from './cid-records.ts';
 import { planSecondPass } from './comparison-plan.ts';
 import { type DifferenceSink, type Side, tellDifferences } from './differences.ts';
-import { type ChosenBuckets, chosenBuckets, collectCids, type FoldedFile, foldFile, type ReadingListener } from './reading.ts';
+import { collectCids, type FoldedFile, foldFile, type ReadingListener } from './reading.ts';
 import { cursorOfMemory, cursorOfRuns, mergeBytesMin, SPILLED_BYTES, type SpilledRun, spillRun } from './sorted-records.ts';
 
 export interface ComparisonDeps extends ReadingListener {
@@ -52,8 +53,7 @@ export async function compareFiles(files: FilePair, deps: ComparisonDeps, sink: 
   const plan = planSecondPass(differingSums(a, b), (bucket) => countOf(a, bucket) + countOf(b, bucket), capacity, sizeOf(files));
   if (plan.kind === 'slices') return { files: folded, complete: await compareSlices(files, folded, plan.slices, deps, sink) };
   if (plan.kind === 'none') return { files: folded, complete: true };
-  const chosen = chosenBuckets(plan.buckets);
-  return { files: folded, complete: await compareSpilled(files, folded, { chosen, capacity }, deps, sink) };
+  return { files: folded, complete: await compareSpilled(files, folded, { chosen: plan.buckets, capacity }, deps, sink) };
 }
 
 /** Whether both have the same CIDs equally often, as far as buckets tell. */
@@ -61,7 +61,14 @@ export function sameCids(a: FoldedFile, b: FoldedFile): boolean {
   return differingSums(a.buckets, b.buckets).length === 0;
 }
 
-function countOf({ counts }: BucketSums, bucket: number): number {
+/** Numbers of the buckets whose count, XOR or sum differ, ascending. */
+function differingSums(a: LineBuckets, b: LineBuckets): number[] {
+  const differing = new Set(differingBuckets(a, b));
+  for (const [bucket, sum] of a.sums.entries()) if (sum !== b.sums[bucket]) differing.add(bucket);
+  return [...differing].sort((one, other) => one - other);
+}
+
+function countOf({ counts }: LineBuckets, bucket: number): number {
   return counts[bucket] ?? 0;
 }
 
@@ -82,12 +89,11 @@ async function compareSlices(
   const records = cidRecords(Math.max(...sizes));
   for (const slice of slices) {
     deps.onPhase('collecting');
-    const chosen = chosenBuckets(slice);
     records.clear();
     const take = { take: records.add.bind(records) };
-    await collectCids(files[0], folded[0], chosen, deps, take);
+    await collectCids(files[0], folded[0], slice, deps, take);
     const firstSideSize = records.size;
-    await collectCids(files[1], folded[1], chosen, deps, take);
+    await collectCids(files[1], folded[1], slice, deps, take);
     records.sort();
     if (!(await tellDifferences(cursorOfMemory(records, firstSideSize), deps.signal, sink))) return false;
   }
@@ -97,7 +103,7 @@ async function compareSlices(
 async function compareSpilled(
   files: FilePair,
   folded: readonly [FoldedFile, FoldedFile],
-  { chosen, capacity }: { readonly chosen: ChosenBuckets; readonly capacity: number },
+  { chosen, capacity }: { readonly chosen: readonly number[]; readonly capacity: number },
   deps: ComparisonDeps,
   sink: DifferenceSink,
 ): Promise<boolean> {
@@ -118,7 +124,7 @@ async function compareSpilled(
 async function spillBoth(
   files: FilePair,
   folded: readonly [FoldedFile, FoldedFile],
-  { chosen, records }: { readonly chosen: ChosenBuckets; readonly records: CidRecords },
+  { chosen, records }: { readonly chosen: readonly number[]; readonly records: CidRecords },
   deps: ComparisonDeps,
   spool: SpoolFile,
 ): Promise<SpilledRun[]> {

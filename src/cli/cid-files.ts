@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { Option } from 'commander';
 import { type CidFile, FileChanged, openCidFile } from '../cid-set/cid-file.ts';
 import { MemoryTooSmall } from '../cid-set/comparison.ts';
-import { EncodingRefused } from '../cid-set/line-reader.ts';
+import { EncodingRefused } from '../cid-set/line-judge.ts';
 import type { BadLine } from '../cid-set/reading.ts';
 import { InputFailed } from '../platform/input-file.ts';
 import { openSpool, SpoolFailed, type SpoolFile } from '../platform/spool-file.ts';

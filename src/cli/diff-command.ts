@@ -102,8 +102,13 @@ async function compare(
   const listener: ReadingListener = {
     signal: io.signal,
     onBad: (line) => bad.add(line),
-    onRead({ name, sizeBytes }, lines, bytes) {
-      progress.at({ done: lines, total: null, share: sizeBytes === null ? null : bytes / sizeBytes, phase: `${phase} ${name}` });
+    onRead({ name, sizeBytes }, bytes) {
+      progress.at({
+        done: bytes / cidLineBytes,
+        total: null,
+        share: sizeBytes === null ? null : bytes / sizeBytes,
+        phase: `${phase} ${name}`,
+      });
     },
   };
   let different: boolean;
@@ -141,6 +146,9 @@ function jsonOf(files: FilePair, { files: folded }: Comparison, printed: Printed
   const equal = onlyInA + onlyInB + repeatedCids === 0;
   return { a: side(0), b: side(1), only_in_a: onlyInA, only_in_b: onlyInB, repeated: repeatedCids, equal };
 }
+
+/** Of a file: what a line of it has, as a rule. */
+const cidLineBytes = 65;
 
 const lineBytes = 67;
 const bufferedLines = 1_000;

@@ -3,64 +3,46 @@
  */
 
 import { Command, CommanderError } from 'commander';
-import { approveCommand, rejectCommand } from './approve-command.ts';
-import { auditCommand } from './audit-command.ts';
-import { cidCommand } from './cid-command.ts';
-import { configCommand } from './config-command.ts';
-import { demoCommand } from './demo-command.ts';
-import { diffCommand } from './diff-command.ts';
-import { entryCommand } from './entry-command.ts';
-import { importCommand } from './import-command.ts';
-import { ingestCommand } from './ingest-command.ts';
 import { CommandFailed, type Io } from './io.ts';
-import { migrateCommand } from './migrate-command.ts';
-import { participantCommand } from './participant-command.ts';
-import { rebuildCommand } from './rebuild-command.ts';
-import { reconcileCommand } from './reconcile-command.ts';
-import { reportCommand } from './report-command.ts';
-import { reviewCommand } from './review-command.ts';
-import { scanCommand } from './scan-command.ts';
-import { simulatorCommand } from './simulator-command.ts';
-import { statusCommand } from './status-command.ts';
-import { verifyCommand } from './verify-command.ts';
-import { vsyncCommand } from './vsync-command.ts';
-import { workerCommand } from './worker-command.ts';
 
-const commands = [
-  demoCommand,
-  importCommand,
-  ingestCommand,
-  verifyCommand,
-  reconcileCommand,
-  workerCommand,
-  approveCommand,
-  rejectCommand,
-  reviewCommand,
-  statusCommand,
-  reportCommand,
-  entryCommand,
-  auditCommand,
-  scanCommand,
-  rebuildCommand,
-  participantCommand,
-  cidCommand,
-  vsyncCommand,
-  diffCommand,
-  simulatorCommand,
-  configCommand,
-  migrateCommand,
-];
+/** Loaded when they are asked for: what one command needs (a database's driver, say) costs the others neither time nor memory. */
+const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
+  demo: async () => (await import('./demo-command.ts')).demoCommand,
+  import: async () => (await import('./import-command.ts')).importCommand,
+  ingest: async () => (await import('./ingest-command.ts')).ingestCommand,
+  verify: async () => (await import('./verify-command.ts')).verifyCommand,
+  reconcile: async () => (await import('./reconcile-command.ts')).reconcileCommand,
+  worker: async () => (await import('./worker-command.ts')).workerCommand,
+  approve: async () => (await import('./approve-command.ts')).approveCommand,
+  reject: async () => (await import('./approve-command.ts')).rejectCommand,
+  review: async () => (await import('./review-command.ts')).reviewCommand,
+  status: async () => (await import('./status-command.ts')).statusCommand,
+  report: async () => (await import('./report-command.ts')).reportCommand,
+  entry: async () => (await import('./entry-command.ts')).entryCommand,
+  audit: async () => (await import('./audit-command.ts')).auditCommand,
+  scan: async () => (await import('./scan-command.ts')).scanCommand,
+  rebuild: async () => (await import('./rebuild-command.ts')).rebuildCommand,
+  participant: async () => (await import('./participant-command.ts')).participantCommand,
+  cid: async () => (await import('./cid-command.ts')).cidCommand,
+  vsync: async () => (await import('./vsync-command.ts')).vsyncCommand,
+  diff: async () => (await import('./diff-command.ts')).diffCommand,
+  simulator: async () => (await import('./simulator-command.ts')).simulatorCommand,
+  config: async () => (await import('./config-command.ts')).configCommand,
+  migrate: async () => (await import('./migrate-command.ts')).migrateCommand,
+};
 
 const usageExitCode = 2;
 const interruptedExitCode = 130;
 const faultExitCode = 70;
 
-function programOf(io: Io): Command {
+/** With the command that is named; with all of them where none is. */
+async function programOf(argv: readonly string[], io: Io): Promise<Command> {
   const program = new Command('dict-vsync')
     .description('Keeps a Pix participant’s key base in sync with the Central Bank’s DICT, and proves it')
     .helpCommand(true)
     .showSuggestionAfterError(true);
-  for (const command of commands) program.addCommand(command(io));
+  const named = Object.hasOwn(commands, argv[0] ?? '') ? commands[argv[0] ?? ''] : undefined;
+  for (const load of named === undefined ? Object.values(commands) : [named]) program.addCommand((await load())(io));
   prepare(program, io);
   return program;
 }
@@ -77,7 +59,7 @@ function prepare(command: Command, io: Io): void {
 /** Runs one command line and returns the exit status: 0 done, 1 failed, 2 wrong usage, 70 a fault of ours, 130 interrupted. */
 export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
   try {
-    await programOf(io).parseAsync([...argv], { from: 'user' });
+    await (await programOf(argv, io)).parseAsync([...argv], { from: 'user' });
     return 0;
   } catch (failure) {
     if (failure instanceof CommanderError) return failure.exitCode === 0 ? 0 : usageExitCode;
