@@ -5,9 +5,10 @@
  */
 
 import { type BigIntStats, close, fstat, read } from 'node:fs';
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { InputFailed, openInput } from '../platform/input-file.ts';
+import { assert } from '../platform/assert.ts';
+import { bytesOfStream, InputFailed, openInput } from '../platform/input-file.ts';
 import type { SpoolFile } from '../platform/spool-file.ts';
 
 const [closeFile, readFile] = [promisify(close), promisify(read)];
@@ -26,6 +27,8 @@ export class FileChanged extends Error {
 export interface CidFile {
   /** As messages name it. */
   readonly name: string;
+  /** Whether `chunks` may be called more than once. */
+  readonly rereadable: boolean;
   /** Length of the whole; null where a stream has not been read to its end yet. */
   readonly sizeBytes: number | null;
   /**
@@ -46,7 +49,8 @@ export interface CidFileGiven {
   readonly name: string;
   /** Read in place of a file. */
   readonly stream?: Readable;
-  readonly openSpool: () => Promise<SpoolFile>;
+  /** Null: a stream is read once, and not spooled. */
+  readonly openSpool: (() => Promise<SpoolFile>) | null;
 }
 
 /** Opens it without reading. Rejects with `InputFailed` or `SpoolFailed`. */
@@ -55,10 +59,10 @@ export async function openCidFile(given: CidFileGiven): Promise<CidFile> {
   if (file !== null) {
     const input = await openInput(file, name);
     if (input.kind === 'regular') return new RegularFile(name, input.fd, await statFile(input.fd));
-    return new SpooledStream(name, input.stream, await given.openSpool());
+    return new Stream(name, input.stream, (await given.openSpool?.()) ?? null);
   }
   if (given.stream === undefined) throw new TypeError('neither a file nor a stream is given');
-  return new SpooledStream(name, given.stream, await given.openSpool());
+  return new Stream(name, given.stream, (await given.openSpool?.()) ?? null);
 }
 
 /** All of the descriptor's bytes; the next chunk is read while the caller works on this one. */
@@ -88,6 +92,7 @@ async function* bytesAt(fd: number, signal: AbortSignal): AsyncGenerator<Uint8Ar
 
 class RegularFile implements CidFile {
   readonly name: string;
+  readonly rereadable = true;
   readonly sizeBytes: number;
   readonly #fd: number;
   readonly #before: BigIntStats;
@@ -131,48 +136,37 @@ function isSystemError(cause: unknown): boolean {
   return cause instanceof Error && 'syscall' in cause;
 }
 
-class SpooledStream implements CidFile {
+class Stream implements CidFile {
   readonly name: string;
+  readonly rereadable: boolean;
   sizeBytes: number | null = null;
   readonly #stream: Readable;
-  readonly #spool: SpoolFile;
+  readonly #spool: SpoolFile | null;
 
-  constructor(name: string, stream: Readable, spool: SpoolFile) {
+  constructor(name: string, stream: Readable, spool: SpoolFile | null) {
     this.name = name;
+    this.rereadable = spool !== null;
     this.#stream = stream;
     this.#spool = spool;
   }
 
   async *chunks(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.sizeBytes !== null) {
+      assert(this.#spool !== null, `${this.name} can be read once only`);
       yield* bytesAt(this.#spool.fd, signal);
       return;
     }
     let bytes = 0;
     for await (const chunk of bytesOfStream(this.#stream, this.name, signal)) {
       bytes += chunk.length;
-      await this.#spool.append(chunk);
+      await this.#spool?.append(chunk);
       yield chunk;
     }
     this.sizeBytes = bytes;
   }
 
-  close(): Promise<void> {
-    return this.#spool.close();
-  }
-}
-
-/** The stream's bytes, until its end or the signal. Rejects with `InputFailed` or the signal's reason. */
-export async function* bytesOfStream(
-  stream: Readable,
-  name: string,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  addAbortSignal(signal, stream);
-  try {
-    for await (const chunk of stream) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-  } catch (cause) {
-    if (signal.aborted) throw signal.reason;
-    throw new InputFailed(name, cause);
+  async close(): Promise<void> {
+    this.#stream.destroy();
+    await this.#spool?.close();
   }
 }

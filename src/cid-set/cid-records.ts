@@ -4,7 +4,8 @@
  * more rounds. Equal CIDs keep the order in which they came.
  */
 
-import { CID_BYTES, type Cid } from '../cid/cid.ts';
+import { CID_BYTES } from '../cid/cid.ts';
+import type { FoundLines } from '../vsync/cid-lines.ts';
 
 /** Memory of one record: CID, line, and its places in the order before and after a round. */
 export const RECORD_BYTES = CID_BYTES + 8 + 4 + 4;
@@ -21,7 +22,7 @@ export interface CidRecords {
   readonly lines: Float64Array;
   /** After `sort`: places in `cids` and `lines`, ascending by CID. */
   readonly order: Uint32Array;
-  add(cid: Cid, line: number): void;
+  add(found: FoundLines): void;
   sort(): void;
   clear(): void;
 }
@@ -41,10 +42,10 @@ export function cidRecords(capacity: number): CidRecords {
     cids,
     lines,
     order,
-    add(cid, line) {
-      cids.set(cid, size * CID_BYTES);
-      lines[size] = line;
-      size += 1;
+    add(found) {
+      cids.set(found.cids.subarray(0, found.count * CID_BYTES), size * CID_BYTES);
+      for (let at = 0; at < found.count; at++) lines[size + at] = found.firstLine + (found.lines[at] ?? 0);
+      size += found.count;
     },
     sort() {
       for (let place = 0; place < size; place++) order[place] = place;

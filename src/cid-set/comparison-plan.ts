@@ -9,8 +9,8 @@ import { SPILLED_BYTES } from './sorted-records.ts';
 export type SecondPass =
   | { readonly kind: 'none' }
   /** One reading of both files for each list of buckets; the lists ascend. */
-  | { readonly kind: 'slices'; readonly slices: readonly (readonly number[])[] }
-  | { readonly kind: 'spill'; readonly buckets: readonly number[] };
+  | { readonly kind: 'slices'; readonly slices: readonly (readonly number[])[]; readonly recordsMax: number }
+  | { readonly kind: 'spill' };
 
 /** A spilled byte is written and read again, and writing costs about as much as reading twice. */
 const spillWeight = 3;
@@ -30,11 +30,10 @@ export function planSecondPass(
   let slice: number[] = [];
   let inSlice = 0;
   let all = 0;
-  let fits = true;
+  let recordsMax = 0;
   for (const bucket of differing) {
     const count = countOf(bucket);
     all += count;
-    fits &&= count <= capacity;
     if (slice.length > 0 && inSlice + count > capacity) {
       slices.push(slice);
       slice = [];
@@ -42,11 +41,11 @@ export function planSecondPass(
     }
     slice.push(bucket);
     inSlice += count;
+    recordsMax = Math.max(recordsMax, inSlice);
   }
   slices.push(slice);
   const slicesCost = slices.length * inputBytes;
   const spillCost = inputBytes + all * SPILLED_BYTES * spillWeight;
-  return fits && (slices.length === 1 || slicesCost <= spillCost)
-    ? { kind: 'slices', slices }
-    : { kind: 'spill', buckets: differing };
+  const fits = recordsMax <= capacity && (slices.length === 1 || slicesCost <= spillCost);
+  return fits ? { kind: 'slices', slices, recordsMax } : { kind: 'spill' };
 }

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { Option } from 'commander';
 import { type CidFile, FileChanged, openCidFile } from '../cid-set/cid-file.ts';
-import { MemoryTooSmall } from '../cid-set/comparison.ts';
+
 import { EncodingRefused } from '../cid-set/line-judge.ts';
 import type { BadLine } from '../cid-set/reading.ts';
+import { MemoryTooSmall } from '../cid-set/second-pass.ts';
 import { InputFailed } from '../platform/input-file.ts';
 import { openSpool, SpoolFailed, type SpoolFile } from '../platform/spool-file.ts';
 import { CommandFailed, type Io } from './io.ts';
@@ -28,8 +29,8 @@ export function spoolsIn(io: Io, directory: string): () => Promise<SpoolFile> {
   return () => openSpool(path.resolve(io.cwd, directory), randomUUID());
 }
 
-/** The file, or standard input for `-`, ready to be read more than once. */
-export function openFileOfCids(io: Io, file: string, makeSpool: () => Promise<SpoolFile>): Promise<CidFile> {
+/** The file, or standard input for `-`. A stream can be read again only where a spool is given for it. */
+export function openFileOfCids(io: Io, file: string, makeSpool: (() => Promise<SpoolFile>) | null): Promise<CidFile> {
   if (file === '-') return openCidFile({ file: null, name: 'standard input', stream: io.stdin, openSpool: makeSpool });
   return openCidFile({ file: path.resolve(io.cwd, file), name: file, openSpool: makeSpool });
 }
@@ -37,17 +38,21 @@ export function openFileOfCids(io: Io, file: string, makeSpool: () => Promise<Sp
 /** Bad lines as they are told on standard error: the first of each file by number and reason, the rest counted. */
 export class BadLineReport {
   readonly #io: Io;
+  readonly #ofSeveral: boolean;
   readonly #counts = new Map<string, number>();
 
-  constructor(io: Io) {
+  /** `ofSeveral`: each line is told with its file. */
+  constructor(io: Io, ofSeveral: boolean) {
     this.#io = io;
+    this.#ofSeveral = ofSeveral;
   }
 
   add({ file, line, reason }: BadLine): void {
     const count = (this.#counts.get(file) ?? 0) + 1;
     this.#counts.set(file, count);
-    if (count <= badLinesNamed) this.#io.stderr.write(`${file}: line ${line}: ${reason}\n`);
-    else if (count === badLinesNamed + 1) this.#io.stderr.write(`${file}: further bad lines are only counted\n`);
+    const where = this.#ofSeveral ? `${file}: ` : '';
+    if (count <= badLinesNamed) this.#io.stderr.write(`${where}line ${line}: ${reason}\n`);
+    else if (count === badLinesNamed + 1) this.#io.stderr.write(`${where}further bad lines are only counted\n`);
   }
 
   /** One clause for each file with bad lines, such as "3 lines of a.txt are no CIDs"; null for none. */
@@ -60,7 +65,7 @@ export class BadLineReport {
 }
 
 /** The failure as the command's end with that status, where it is one of the files' and not of the program. */
-export function asFileTrouble(cause: unknown, command: string, exitCode: number, signal: AbortSignal): unknown {
+export function asFileTrouble(cause: unknown, exitCode: number, signal: AbortSignal): unknown {
   if (signal.aborted) return new CommandFailed('interrupted', 130, cause);
   const known =
     cause instanceof InputFailed ||
@@ -68,5 +73,5 @@ export function asFileTrouble(cause: unknown, command: string, exitCode: number,
     cause instanceof SpoolFailed ||
     cause instanceof MemoryTooSmall ||
     cause instanceof EncodingRefused;
-  return known ? new CommandFailed(`${command}: ${cause.message}`, exitCode, cause) : cause;
+  return known ? new CommandFailed(cause.message, exitCode, cause) : cause;
 }

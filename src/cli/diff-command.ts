@@ -8,6 +8,7 @@ import type { CidFile } from '../cid-set/cid-file.ts';
 import { type Comparison, compareFiles, type FilePair, foldBoth, sameCids } from '../cid-set/comparison.ts';
 import type { DifferenceSink, Occurrences, Side } from '../cid-set/differences.ts';
 import type { ReadingListener } from '../cid-set/reading.ts';
+import type { Phase } from '../cid-set/second-pass.ts';
 import { NotAllowed, size } from '../config/option-kind.ts';
 import { asFileTrouble, BadLineReport, openFileOfCids, spoolsIn, tmpOption } from './cid-files.ts';
 import { CommandFailed, type Io } from './io.ts';
@@ -83,7 +84,7 @@ async function diff(io: Io, a: string, b: string, options: DiffOptions): Promise
     try {
       await compare(apart, [await open(a), await open(b)], { options, makeSpool }, progress);
     } catch (cause) {
-      throw asFileTrouble(cause, 'diff', troubleExitCode, io.signal);
+      throw asFileTrouble(cause, troubleExitCode, io.signal);
     } finally {
       for (const file of opened) await file.close();
     }
@@ -96,15 +97,15 @@ async function compare(
   { options, makeSpool }: { readonly options: DiffOptions; readonly makeSpool: ReturnType<typeof spoolsIn> },
   progress: Progress,
 ): Promise<void> {
-  const bad = new BadLineReport(io);
+  const bad = new BadLineReport(io, true);
   const printed = new PrintedDifferences(io, files, options.json !== true);
   let phase = '';
   const listener: ReadingListener = {
     signal: io.signal,
     onBad: (line) => bad.add(line),
-    onRead({ name, sizeBytes }, bytes) {
+    onRead({ name, sizeBytes }, bytes, lines) {
       progress.at({
-        done: bytes / cidLineBytes,
+        done: lines,
         total: null,
         share: sizeBytes === null ? null : bytes / sizeBytes,
         phase: `${phase} ${name}`,
@@ -114,8 +115,7 @@ async function compare(
   let different: boolean;
   if (options.quiet === true) {
     phase = 'reading';
-    const [a, b] = await foldBoth(files, listener);
-    different = !sameCids(a, b);
+    different = !sameCids(await foldBoth(files, listener));
   } else {
     const deps = { ...listener, openSpool: makeSpool, memoryBytes: recordsBytesOf(options.memory), onPhase };
     const comparison = await compareFiles(files, deps, printed);
@@ -126,7 +126,7 @@ async function compare(
   if (problems !== null) throw new CommandFailed(`diff: ${problems}; the rest was compared`, troubleExitCode);
   if (different) throw new CommandFailed(null, differentExitCode);
 
-  function onPhase(next: 'folding' | 'collecting' | 'merging'): void {
+  function onPhase(next: Phase): void {
     phase = next === 'folding' ? 'reading' : 'collecting differences of';
     if (next === 'merging') progress.at({ done: 0, total: null, phase: 'merging' });
   }
@@ -147,8 +147,8 @@ function jsonOf(files: FilePair, { files: folded }: Comparison, printed: Printed
   return { a: side(0), b: side(1), only_in_a: onlyInA, only_in_b: onlyInB, repeated: repeatedCids, equal };
 }
 
-/** Of a file: what a line of it has, as a rule. */
-const cidLineBytes = 65;
+/** Of a CID that a file has more than once, so many lines are named. */
+const linesNamed = 10;
 
 const lineBytes = 67;
 const bufferedLines = 1_000;
@@ -207,6 +207,7 @@ class PrintedDifferences implements DifferenceSink {
 
 function timesIn(name: string, { times, lines }: Occurrences): string {
   if (times === 0) return `not in ${name}`;
-  const which = `line${lines.length === 1 ? '' : 's'} ${lines.join(', ')}${times > lines.length ? ', …' : ''}`;
+  const named = lines.slice(0, linesNamed);
+  const which = `line${named.length === 1 ? '' : 's'} ${named.join(', ')}${times > named.length ? ', …' : ''}`;
   return `${times === 1 ? 'once' : `${times} times`} in ${name} (${which})`;
 }

@@ -4,9 +4,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { createReadStream } from 'node:fs';
-import * as path from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import { type ByteSource, openBytes } from './input-bytes.ts';
 import { CommandFailed, type Io } from './io.ts';
 
 /** One line without its end. `number` counts from 1, empty lines included (they are not told). */
@@ -19,30 +17,39 @@ export const lineBytesMax = 1_048_576;
 const newline = 0x0a;
 
 /**
- * The lines that each chunk of input completes. `file` absent or `-`: standard input. Rejects with `CommandFailed` where the input
- * cannot be read or the command is interrupted.
+ * The lines that each chunk of input completes; `-` is standard input. `onRead` hears how many bytes were read, of how many where that
+ * is known. Rejects with `CommandFailed` where the input cannot be read or the command is interrupted.
  */
-export async function* inputLines(io: Io, file: string | undefined): AsyncGenerator<InputLine[], void, undefined> {
-  const fromFile = file !== undefined && file !== '-';
-  const input: Readable = fromFile ? createReadStream(path.resolve(io.cwd, file)) : io.stdin;
-  addAbortSignal(io.signal, input);
+export async function* inputLines(
+  io: Io,
+  file: string,
+  onRead: (bytes: number, sizeBytes: number | null) => void,
+): AsyncGenerator<InputLine[], void, undefined> {
+  const source: ByteSource = await openBytes(io, file);
   const splitter = lineSplitter();
-  try {
-    for await (const chunk of input) yield splitter.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-  } catch (cause) {
-    if (io.signal.aborted) throw new CommandFailed('interrupted', 130, cause);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandFailed(`${fromFile ? file : 'standard input'} cannot be read: ${reason}`, 1, cause);
+  let bytes = 0;
+  for await (const chunk of source.chunks) {
+    if (bytes === 0) refuseUtf16(chunk, source.name);
+    bytes += chunk.length;
+    yield splitter.push(chunk);
+    onRead(bytes, source.sizeBytes);
   }
   yield splitter.end();
 }
 
-function lineSplitter(): { push(chunk: Buffer): InputLine[]; end(): InputLine[] } {
+/** Every line would be bad, and none would say why. */
+function refuseUtf16(chunk: Uint8Array, name: string): void {
+  const mark = ((chunk[0] ?? 0) << 8) | (chunk[1] ?? 0);
+  if (mark !== 0xfffe && mark !== 0xfeff) return;
+  throw new CommandFailed(`${name} is UTF-16 text and has to be UTF-8 ("iconv -f UTF-16 -t UTF-8" converts it)`);
+}
+
+function lineSplitter(): { push(chunk: Uint8Array): InputLine[]; end(): InputLine[] } {
   let number = 0;
-  let pending: Buffer[] = [];
+  let pending: Uint8Array[] = [];
   let pendingBytes = 0;
 
-  const keep = (part: Buffer): void => {
+  const keep = (part: Uint8Array): void => {
     pendingBytes += part.length;
     // Beyond the limit only the length is kept, so that an endless line takes no memory.
     if (pendingBytes <= lineBytesMax) pending.push(part);

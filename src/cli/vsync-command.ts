@@ -4,81 +4,143 @@
  */
 
 import { Argument, Command } from 'commander';
-import { type Cid, cidFromHex } from '../cid/cid.ts';
-import { emptyVSync, vsyncToHex, xorInto } from '../vsync/vsync.ts';
-import { type InputLine, inputLines } from './input-lines.ts';
+import type { CidFile } from '../cid-set/cid-file.ts';
+import { tellDuplicates } from '../cid-set/duplicates.ts';
+import { type FoldedFile, foldFile, foldFileWatching, type ReadingListener } from '../cid-set/reading.ts';
+import { vsyncOfBuckets } from '../vsync/buckets.ts';
+import { vsyncToHex } from '../vsync/vsync.ts';
+import { asFileTrouble, BadLineReport, openFileOfCids, spoolsIn, tmpOption } from './cid-files.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { outputOption, withOutput } from './output-file.ts';
 import { writeOut } from './output-pipe.ts';
+import { type Progress, withProgress } from './progress.ts';
 import { SEEN_CIDS_MAX, seenCids } from './seen-cids.ts';
+
+interface VSyncOptions {
+  readonly output?: string;
+  readonly spool?: true;
+  readonly tmp: string;
+}
 
 /** More duplicates than these are only counted. */
 const duplicatesNamed = 20;
+/** For finding duplicates of a file: 16 million CIDs at once. */
+const duplicatesMemoryBytes = 64 * 1_048_576;
+const failedExitCode = 1;
 
 /** The command, to be added to the program. */
 export function vsyncCommand(io: Io): Command {
   return new Command('vsync')
     .description('Compute the VSync of CIDs: 64 hex digits a line in, one line out (64 zeros for none)')
     .addArgument(new Argument('[file]', 'CIDs, one a line, such as a CID set file; - is standard input').default('-'))
+    .addOption(outputOption())
+    .option('--spool', 'put standard input or a pipe on disk, so that every duplicate is found')
+    .addOption(tmpOption())
     .allowExcessArguments(false)
     .addHelpText(
       'after',
       `
-A CID that comes twice cancels itself out: it is warned of on standard error and counted as given. A line that is
-no CID is named on standard error; no VSync is printed then, and the exit status is 1.
+A CID that comes twice cancels itself out: it is warned of on standard error and counted as given. All duplicates of a
+file are found, by reading it once more; of standard input, those among its first ${SEEN_CIDS_MAX.toLocaleString('en')} CIDs, or all with --spool.
+A line that is no CID is named on standard error; no VSync is printed then, and the exit status is 1.
 
 Example:
   dict-vsync cid entries.ndjson | dict-vsync vsync`,
     )
-    .action((file: string) => computeVSync(io, file));
-}
-
-async function computeVSync(io: Io, file: string): Promise<void> {
-  const vsync = emptyVSync();
-  const seen = seenCids();
-  let lineCount = 0;
-  let refused = 0;
-  let duplicates = 0;
-  for await (const lines of inputLines(io, file)) {
-    let messages = '';
-    for (const line of lines) {
-      lineCount++;
-      const cid = cidOfLine(line);
-      if (typeof cid === 'string') {
-        refused++;
-        messages += `line ${line.number}: ${cid}\n`;
-        continue;
-      }
-      xorInto(vsync, cid);
-      if (!seen.seenBefore(cid)) continue;
-      duplicates++;
-      if (duplicates <= duplicatesNamed) messages += `warning: line ${line.number}: this CID came before; pairs cancel out\n`;
-    }
-    if (messages !== '') await writeOut(io.stderr, messages);
-  }
-  await summarize(io, duplicates, seen.isFull);
-  if (refused > 0) throw new CommandFailed(`${refused} of ${lineCount} lines are not CIDs; no VSync is made of the rest`);
-  await writeOut(io.stdout, `${vsyncToHex(vsync)}\n`);
-}
-
-async function summarize(io: Io, duplicates: number, isFull: boolean): Promise<void> {
-  if (duplicates > duplicatesNamed) {
-    await writeOut(
-      io.stderr,
-      `warning: ${duplicates} lines repeat an earlier CID; the first ${duplicatesNamed} are named above\n`,
+    .action((file: string, options: VSyncOptions) =>
+      withProgress(io, { title: 'vsync', unit: 'lines' }, (apart, progress) =>
+        withOutput(apart, options.output, async (output) => {
+          await output.write(`${await vsyncOfFile(apart, file, options, progress)}\n`);
+        }),
+      ),
     );
-  }
-  if (isFull) {
-    await writeOut(io.stderr, `warning: only the first ${SEEN_CIDS_MAX} CIDs were watched for being repeated\n`);
+}
+
+async function vsyncOfFile(io: Io, name: string, options: VSyncOptions, progress: Progress): Promise<string> {
+  const makeSpool = spoolsIn(io, options.tmp);
+  let file: CidFile | null = null;
+  try {
+    file = await openFileOfCids(io, name, options.spool === true ? makeSpool : null);
+    const duplicates = new DuplicateReport(io);
+    const folded = await foldedFile(io, file, { duplicates, progress });
+    if (file.rereadable) {
+      const onPhase = (): void => {};
+      const deps = { ...readingOf(io, progress, 'looking for duplicates'), openSpool: makeSpool, onPhase };
+      await tellDuplicates({ file, folded }, { ...deps, memoryBytes: duplicatesMemoryBytes }, ({ times, lines }) =>
+        duplicates.add(times - 1, lines.slice(1)),
+      );
+    }
+    await duplicates.print();
+    return vsyncToHex(vsyncOfBuckets(folded.buckets));
+  } catch (cause) {
+    throw asFileTrouble(cause, failedExitCode, io.signal);
+  } finally {
+    await file?.close();
   }
 }
 
-/** The CID, or what is wrong with the line. */
-function cidOfLine(line: InputLine): Cid | string {
-  if (line.text === null) return line.problem;
-  try {
-    return cidFromHex(line.text.trim());
-  } catch (error) {
-    if (error instanceof TypeError) return error.message;
-    throw error;
+function readingOf(io: Io, progress: Progress, phase?: string): Omit<ReadingListener, 'onBad'> {
+  return {
+    signal: io.signal,
+    onRead: ({ sizeBytes }, bytes, lines) =>
+      progress.at({
+        done: lines,
+        total: null,
+        share: sizeBytes === null ? null : bytes / sizeBytes,
+        ...(phase === undefined ? {} : { phase }),
+      }),
+  };
+}
+
+async function foldedFile(
+  io: Io,
+  file: CidFile,
+  { duplicates, progress }: { readonly duplicates: DuplicateReport; readonly progress: Progress },
+): Promise<FoldedFile> {
+  const bad = new BadLineReport(io, false);
+  const listener = { ...readingOf(io, progress), onBad: bad.add.bind(bad) };
+  const seen = seenCids();
+  const folded = file.rereadable
+    ? await foldFile(file, listener)
+    : await foldFileWatching(file, listener, (cid, line) => {
+        if (seen.seenBefore(cid)) duplicates.add(1, [line]);
+      });
+  if (folded.badLines > 0) {
+    const all = folded.cids + folded.badLines;
+    throw new CommandFailed(`${folded.badLines} of ${all} lines are not CIDs; no VSync is made of the rest`);
+  }
+  if (seen.isFull) duplicates.watched = SEEN_CIDS_MAX;
+  return folded;
+}
+
+/** Lines that repeat an earlier CID: the first ones named, all counted. */
+class DuplicateReport {
+  /** How many CIDs were watched, where that is not all of them. */
+  watched: number | null = null;
+  readonly #io: Io;
+  #count = 0;
+  /** Ascending. */
+  #lines: number[] = [];
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  add(count: number, lines: readonly number[]): void {
+    this.#count += count;
+    const last = this.#lines.at(-1);
+    if (this.#lines.length === duplicatesNamed && lines.every((line) => line > (last ?? 0))) return;
+    this.#lines = [...this.#lines, ...lines].sort((a, b) => a - b).slice(0, duplicatesNamed);
+  }
+
+  async print(): Promise<void> {
+    let text = this.#lines.map((line) => `warning: line ${line}: this CID came before; pairs cancel out\n`).join('');
+    if (this.#count > duplicatesNamed) {
+      text += `warning: ${this.#count} lines repeat an earlier CID; the first ${duplicatesNamed} are named above\n`;
+    }
+    if (this.watched !== null) {
+      text += `warning: only the first ${this.watched} CIDs were watched for being repeated; with --spool, or from a file, all are\n`;
+    }
+    if (text !== '') await writeOut(this.#io.stderr, text);
   }
 }

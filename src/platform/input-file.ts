@@ -5,7 +5,7 @@
 
 import { close, constants, createReadStream, fstat, open, type Stats } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { fileFailureOf } from './system-failure.ts';
 
@@ -52,4 +52,19 @@ function inputOf(fd: number, stat: Stats, file: string): OpenedInput {
 /** The bytes of an opened file from its beginning to its end. */
 export function bytesOfInput(input: OpenedInput, file: string): Readable {
   return input.kind === 'stream' ? input.stream : createReadStream(file, { fd: input.fd });
+}
+
+/** The stream's bytes, until its end or the signal. Rejects with `InputFailed` or the signal's reason. */
+export async function* bytesOfStream(
+  stream: Readable,
+  name: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  addAbortSignal(signal, stream);
+  try {
+    for await (const chunk of stream) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new InputFailed(name, cause);
+  }
 }

@@ -27,11 +27,11 @@ const meanings: Readonly<Record<string, string>> = {
   ETXTBSY: 'it is a program that runs',
 };
 
-/** The sentence for an error of the operating system, with its code; null for every other value. */
+/** The sentence for an error of the operating system, after its code; null for every other value. */
 export function systemFailureOf(cause: unknown): string | null {
   if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string') return null;
   const meaning = meanings[cause.code];
-  return meaning === undefined ? null : `${meaning} (${cause.code})`;
+  return meaning === undefined ? null : `${cause.code}: ${meaning}`;
 }
 
 /** The sentence for whatever was caught while a file was worked on. */

@@ -48,15 +48,28 @@ interface Pass {
 }
 
 /** The kernel for a pass: WebAssembly where it is there. */
-function newKernel(): LineKernel {
+export function newLineKernel(): LineKernel {
   return wasmLineKernel() ?? referenceLineKernel();
 }
 
 /** Folds the lines into buckets; the buckets are whole once `end` was called. */
-export function foldLines(judge: LineJudge, kernel: LineKernel = newKernel()): LineReader & { readonly buckets: LineBuckets } {
+export function foldLines(
+  judge: LineJudge,
+  kernel: LineKernel = newLineKernel(),
+): LineReader & { readonly buckets: LineBuckets } {
   const { buckets } = kernel;
   const pass = { through: kernel.fold, after: () => {}, take: (cid: Cid) => foldLine(buckets, cid) };
   return Object.assign(new PassReader(kernel, judge, pass), { buckets });
+}
+
+/** CIDs of wanted buckets that were found together, in the file's order. Valid until the callback returns. */
+export interface FoundLines {
+  readonly count: number;
+  /** 32 bytes each. */
+  readonly cids: Uint8Array;
+  /** Line of each, counted from `firstLine`. */
+  readonly lines: Uint32Array;
+  readonly firstLine: number;
 }
 
 /**
@@ -67,7 +80,22 @@ export function collectLines(
   wanted: Iterable<number>,
   onFound: (cid: Cid, line: number) => void,
   judge: LineJudge,
-  kernel: LineKernel = newKernel(),
+  kernel: LineKernel = newLineKernel(),
+): LineReader {
+  const each = ({ count, cids, lines, firstLine }: FoundLines): void => {
+    for (let at = 0; at < count; at++) {
+      onFound(asCid(cids.subarray(at * CID_BYTES, (at + 1) * CID_BYTES)), firstLine + (lines[at] ?? 0));
+    }
+  };
+  return collectTogether(wanted, each, judge, kernel);
+}
+
+/** The same for callers of millions of lines: calls `onFound` for many lines at once. */
+export function collectTogether(
+  wanted: Iterable<number>,
+  onFound: (found: FoundLines) => void,
+  judge: LineJudge,
+  kernel: LineKernel = newLineKernel(),
 ): LineReader {
   kernel.wanted.fill(0);
   for (const bucket of wanted) {
@@ -75,13 +103,12 @@ export function collectLines(
       kernel.wanted[bucket >> 3] = (kernel.wanted[bucket >> 3] ?? 0) | (1 << (bucket & 7));
   }
   const after = (linesBefore: number): void => {
-    for (let at = 0; at < kernel.found(); at++) {
-      const cid = asCid(kernel.foundCids.subarray(at * CID_BYTES, (at + 1) * CID_BYTES));
-      onFound(cid, linesBefore + (kernel.foundLines[at] ?? 0) + 1);
-    }
+    const count = kernel.found();
+    if (count > 0) onFound({ count, cids: kernel.foundCids, lines: kernel.foundLines, firstLine: linesBefore + 1 });
   };
+  const itself = new Uint32Array(1);
   const take = (cid: Cid, line: number): void => {
-    if (isWanted(kernel.wanted, bucketOf(cid))) onFound(cid, line);
+    if (isWanted(kernel.wanted, bucketOf(cid))) onFound({ count: 1, cids: cid, lines: itself, firstLine: line });
   };
   return new PassReader(kernel, judge, { through: kernel.collect, after, take });
 }
