@@ -35,6 +35,7 @@ export default {
     only('ledger', ['ledger', 'dict', 'platform']),
     only('bridge', ['bridge', 'dict', 'platform']),
     only('simulator', ['simulator', 'dict', 'platform']),
+    only('cid-set', ['cid-set', 'cid', 'vsync', 'platform']),
     {
       name: 'flow-at-run-time',
       comment:

@@ -22,7 +22,7 @@ export interface DifferenceSink {
 }
 
 /** More lines of one CID are only counted. */
-export const OCCURRENCE_LINES_MAX = 21;
+const occurrenceLinesMax = 21;
 const flushedAfterRecords = 20_000;
 
 class OccurrenceCount implements Occurrences {
@@ -31,7 +31,7 @@ class OccurrenceCount implements Occurrences {
 
   add(line: number): void {
     this.times += 1;
-    if (this.lines.length < OCCURRENCE_LINES_MAX) this.lines.push(line);
+    if (this.lines.length < occurrenceLinesMax) this.lines.push(line);
   }
 
   clear(): void {

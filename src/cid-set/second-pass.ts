@@ -90,7 +90,7 @@ async function tellSpilled(
     const runs = await spillSides(sides, buckets, cidRecords(capacity), deps, spool);
     deps.onPhase('merging');
     // The memory of the records may not be given back yet.
-    const mergeBytes = deps.memoryBytes / 4;
+    const mergeBytes = (capacity * RECORD_BYTES) / 4;
     if (mergeBytesMin(runs.length) > mergeBytes) throw new MemoryTooSmall(runs.length);
     return await tellDifferences(cursorOfRuns(spool.fd, runs, mergeBytes), deps.signal, sink);
   } finally {

@@ -28,7 +28,7 @@ const meanings: Readonly<Record<string, string>> = {
 };
 
 /** The sentence for an error of the operating system, after its code; null for every other value. */
-export function systemFailureOf(cause: unknown): string | null {
+function systemFailureOf(cause: unknown): string | null {
   if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string') return null;
   const meaning = meanings[cause.code];
   return meaning === undefined ? null : `${cause.code}: ${meaning}`;

@@ -47,6 +47,7 @@ const refused: readonly (readonly [rule: string, file: string, text: string])[] 
   ['only-ledger', 'src/ledger/a.ts', value('../cid/target.ts')],
   ['only-bridge', 'src/bridge/a.ts', value('../cid/target.ts')],
   ['only-simulator', 'src/simulator/a.ts', value('../cid/target.ts')],
+  ['only-cid-set', 'src/cid-set/a.ts', value('../ingest/target.ts')],
   ['flow-at-run-time', 'src/flow/b.ts', value('../verify/target.ts')],
   ['flow-at-run-time', 'src/flow/c.ts', "import { readFile } from 'node:fs';\nexport const read = readFile;\n"],
   ['nothing-imports-the-faces', 'src/ingest/b.ts', value('../config.ts')],
@@ -64,6 +65,7 @@ const allowed: readonly (readonly [what: string, file: string, text: string])[] 
   ['a leaf', 'src/event/c.ts', value('../ledger/target.ts')],
   ['another flow in a flow', 'src/flow/d.ts', value('./target.ts')],
   ['types of an earlier stage in a flow', 'src/flow/e.ts', type('../verify/target.ts')],
+  ['buckets in comparing files of CIDs', 'src/cid-set/b.ts', value('../vsync/target.ts')],
   ['everything in a command', 'src/cli/a.ts', value('../wire.ts')],
   ['writing to DICT in the demo', 'src/demo/a.ts', value('../bridge/dict-traffic-client.ts')],
 ];
