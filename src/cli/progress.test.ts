@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Io } from './io.ts';
 import { progressLine, withProgress } from './progress.ts';
 
-const escape = '\u001b';
+const escapeCode = '\u001b';
 
 interface Terminal {
   readonly io: Io;
@@ -54,7 +54,7 @@ describe('the progress of a command', () => {
       pass(200);
       assert.match(text(), /import {2}\[━+ +\] {2}20% {2}2,000 of 10,000 rows {2}9\d\d\/s {2}0:0\d left/);
     });
-    assert.ok(text().endsWith(`${escape}[2K`), 'nothing of it stays');
+    assert.ok(text().endsWith(`${escapeCode}[2K`), 'nothing of it stays');
   });
 
   it('is nothing in a pipe, nor on a dumb terminal', async (t) => {
@@ -82,10 +82,10 @@ describe('the progress of a command', () => {
       progress.at({ done: 2, total: 2 });
     });
     // What stands on the screen in the end: the last thing written after each clearing of a line.
-    const movements = new RegExp(`${escape}[78]|${escape}\\[[0-9]*[A-Z]`, 'g');
+    const movements = new RegExp(`${escapeCode}[78]|${escapeCode}\\[[0-9]*[A-Z]`, 'g');
     const screen = text()
       .split('\n')
-      .map((line) => line.split(`${escape}[2K`).at(-1)?.replaceAll(movements, ''));
+      .map((line) => line.split(`${escapeCode}[2K`).at(-1)?.replaceAll(movements, ''));
     assert.deepEqual(screen, ['one', 'two', '']);
     assert.match(text(), /one[\s\S]*two[\s\S]*2 of 2 rows/);
   });
@@ -99,7 +99,7 @@ describe('the progress of a command', () => {
       throw new Error('failed');
     });
     await assert.rejects(failing, /failed/);
-    assert.ok(text().endsWith(`${escape}[2K`));
+    assert.ok(text().endsWith(`${escapeCode}[2K`));
   });
 });
 
