@@ -16,7 +16,7 @@ import type { DictApi } from './dict/api.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
-import { DatabaseUnavailable } from './platform/postgres/errors.ts';
+import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
 import { type DetailsKeys, parseDetailsKeys } from './report/details-cipher.ts';
@@ -48,7 +48,9 @@ function configOf(io: Io): Config {
 function expected(cause: unknown): unknown {
   const known =
     cause instanceof DatabaseUnavailable || cause instanceof EmbeddedServerFailed || cause instanceof MigrationRefused;
-  return known ? new CommandFailed(cause.message, 1, cause) : cause;
+  if (known) return new CommandFailed(cause.message, 1, cause);
+  const refusal = refusalOf(cause);
+  return refusal === null ? cause : new CommandFailed(refusal, 1, cause);
 }
 
 /** Opens the base of the configuration: the database, started where it is embedded, with its schema up to date. */

@@ -12,6 +12,7 @@ import { MemoryTooSmall } from '../cid-set/second-pass.ts';
 import { InputFailed } from '../platform/input-file.ts';
 import { openSpool, SpoolFailed, type SpoolFile } from '../platform/spool-file.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { OutputFailed } from './output-pipe.ts';
 
 /** More bad lines of one file than these are only counted. */
 const badLinesNamed = 20;
@@ -66,9 +67,13 @@ export class BadLineReport {
 
 /** The failure as the command's end with that status, where it is one of the files' and not of the program. */
 export function asFileTrouble(cause: unknown, exitCode: number, signal: AbortSignal): unknown {
+  // `reason` is whatever the process gave: an output that cannot be written, or the end by a signal.
+  const reason: unknown = signal.reason;
+  if (reason instanceof OutputFailed) return new CommandFailed(reason.message, exitCode, cause);
   if (signal.aborted) return new CommandFailed('interrupted', 130, cause);
   const known =
     cause instanceof InputFailed ||
+    cause instanceof OutputFailed ||
     cause instanceof FileChanged ||
     cause instanceof SpoolFailed ||
     cause instanceof MemoryTooSmall ||

@@ -3,15 +3,15 @@
  * running it again; what cannot be applied becomes a dead letter and stops nothing.
  */
 
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import * as path from 'node:path';
 import { Argument, Command } from 'commander';
 import type { EventSource, IngestedStream } from '../ingest/ingest-stream.ts';
 import { ingestStream } from '../ingest/ingest-stream.ts';
 import { tidyInbox } from '../verify/housekeeping.ts';
 import { withBase } from '../wire.ts';
+import { openBytes } from './input-bytes.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { withProgress } from './progress.ts';
 
 /** A longer line becomes a dead letter, of which the beginning is kept. */
 const lineBytesMax = 1_048_576;
@@ -36,33 +36,23 @@ or nested as DICT's own Entry. What was taken in before is recognised: after a c
 
 /** The file, opened before the database is: a wrong name should not start a server. */
 async function openSource(io: Io, file: string): Promise<EventSource> {
-  if (file === '-') return { origin: 'stdin', chunks: bytesOf(io.stdin), totalBytes: null };
-  const name = path.resolve(io.cwd, file);
-  try {
-    const handle = await open(name);
-    const stat = await handle.stat();
-    if (stat.isDirectory()) {
-      await handle.close();
-      throw new Error('it is a directory');
-    }
-    const chunks = createReadStream(name, { fd: handle, autoClose: true });
-    return { origin: `file:${name}`, chunks, totalBytes: stat.isFile() ? stat.size : null };
-  } catch (cause) {
-    throw new CommandFailed(`${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, 1, cause);
-  }
-}
-
-async function* bytesOf(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of chunks) yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+  const { sizeBytes, chunks } = await openBytes(io, file);
+  const origin = file === '-' ? 'stdin' : `file:${path.resolve(io.cwd, file)}`;
+  return { origin, chunks, totalBytes: sizeBytes };
 }
 
 async function ingest(io: Io, file: string, strict: boolean): Promise<void> {
-  const source = await openSource(io, file);
-  await withBase(io, async ({ config, database, clock }) => {
-    const settings = { ...config.ingest, lineBytesMax };
-    const result = await ingestStream({ database, clock }, source, settings, io.signal);
-    await tidyInbox({ database, clock }, config.ingest.inboxKeptMs);
-    report(io, result, strict);
+  await withProgress(io, { title: 'ingest', unit: 'events' }, async (apart, progress) => {
+    const source = await openSource(apart, file);
+    await withBase(apart, async ({ config, database, clock }) => {
+      const settings = { ...config.ingest, lineBytesMax };
+      const result = await ingestStream({ database, clock }, source, settings, io.signal, ({ lines, bytes }) => {
+        const share = source.totalBytes === null ? null : bytes / source.totalBytes;
+        progress.at({ done: lines, total: null, share });
+      });
+      await tidyInbox({ database, clock }, config.ingest.inboxKeptMs);
+      report(apart, result, strict);
+    });
   });
 }
 

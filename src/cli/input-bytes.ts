@@ -27,11 +27,23 @@ export async function openBytes(io: Io, file: string): Promise<ByteSource> {
 }
 
 async function* chunksOf(io: Io, stream: Io['stdin'], name: string): AsyncGenerator<Uint8Array, void, undefined> {
+  let isFirst = true;
   try {
-    yield* bytesOfStream(stream, name, io.signal);
+    for await (const chunk of bytesOfStream(stream, name, io.signal)) {
+      if (isFirst) refuseUtf16(chunk, name);
+      isFirst = false;
+      yield chunk;
+    }
   } catch (cause) {
     throw asCommandFailure(io, cause);
   }
+}
+
+/** Every line would be bad, and none would say why. */
+function refuseUtf16(chunk: Uint8Array, name: string): void {
+  const mark = ((chunk[0] ?? 0) << 8) | (chunk[1] ?? 0);
+  if (mark !== 0xfffe && mark !== 0xfeff) return;
+  throw new CommandFailed(`${name} is UTF-16 text and has to be UTF-8 ("iconv -f UTF-16 -t UTF-8" converts it)`);
 }
 
 function asCommandFailure(io: Io, cause: unknown): unknown {

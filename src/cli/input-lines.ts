@@ -5,7 +5,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { type ByteSource, openBytes } from './input-bytes.ts';
-import { CommandFailed, type Io } from './io.ts';
+import type { Io } from './io.ts';
 
 /** One line without its end. `number` counts from 1, empty lines included (they are not told). */
 export type InputLine =
@@ -29,19 +29,11 @@ export async function* inputLines(
   const splitter = lineSplitter();
   let bytes = 0;
   for await (const chunk of source.chunks) {
-    if (bytes === 0) refuseUtf16(chunk, source.name);
     bytes += chunk.length;
     yield splitter.push(chunk);
     onRead(bytes, source.sizeBytes);
   }
   yield splitter.end();
-}
-
-/** Every line would be bad, and none would say why. */
-function refuseUtf16(chunk: Uint8Array, name: string): void {
-  const mark = ((chunk[0] ?? 0) << 8) | (chunk[1] ?? 0);
-  if (mark !== 0xfffe && mark !== 0xfeff) return;
-  throw new CommandFailed(`${name} is UTF-16 text and has to be UTF-8 ("iconv -f UTF-16 -t UTF-8" converts it)`);
 }
 
 function lineSplitter(): { push(chunk: Uint8Array): InputLine[]; end(): InputLine[] } {

@@ -8,10 +8,11 @@ import { Command } from 'commander';
 import { ConfigRefused, loadConfig } from '../config.ts';
 import { systemClock } from '../platform/clock.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from '../platform/postgres/database-access.ts';
-import { DatabaseUnavailable } from '../platform/postgres/errors.ts';
+import { DatabaseUnavailable, refusalOf } from '../platform/postgres/errors.ts';
 import { MigrationRefused, migrate, migrationStatus } from '../platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from '../platform/postgres/server-errors.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { withProgress } from './progress.ts';
 
 async function withDatabase(io: Io, work: (database: OpenedDatabase) => Promise<void>): Promise<void> {
   try {
@@ -34,6 +35,8 @@ async function withDatabase(io: Io, work: (database: OpenedDatabase) => Promise<
       cause instanceof EmbeddedServerFailed ||
       cause instanceof MigrationRefused;
     if (expected) throw new CommandFailed(cause.message, 1, cause);
+    const refusal = refusalOf(cause);
+    if (refusal !== null) throw new CommandFailed(refusal, 1, cause);
     throw cause;
   }
 }
@@ -45,20 +48,22 @@ export function migrateCommand(io: Io): Command {
     .option('--status', 'show which migrations are applied; exit status 1 when some are missing')
     .allowExcessArguments(false)
     .action((options: { readonly status?: true }) =>
-      withDatabase(io, async (database) => {
-        if (options.status === true) {
-          const migrations = await migrationStatus(database, migrationsDirectory);
-          for (const { name, appliedAt } of migrations)
-            io.stdout.write(`${appliedAt?.toISOString() ?? 'not applied             '}  ${name}\n`);
-          const missing = migrations.filter(({ appliedAt }) => appliedAt === null).length;
-          if (missing > 0)
-            throw new CommandFailed(
-              `${missing} of ${migrations.length} migrations are missing; "dict-vsync migrate" applies them`,
-            );
-          return;
-        }
-        const { applied } = await migrate(database, { directory: migrationsDirectory, clock: systemClock });
-        io.stdout.write(applied.length === 0 ? 'The schema is up to date.\n' : `Applied: ${applied.join(', ')}\n`);
-      }),
+      withProgress(io, { title: 'migrate', unit: 'migrations' }, (apart) => migrateOrShow(apart, options.status === true)),
     );
+}
+
+async function migrateOrShow(io: Io, status: boolean): Promise<void> {
+  await withDatabase(io, async (database) => {
+    if (status) {
+      const migrations = await migrationStatus(database, migrationsDirectory);
+      for (const { name, appliedAt } of migrations)
+        io.stdout.write(`${appliedAt?.toISOString() ?? 'not applied             '}  ${name}\n`);
+      const missing = migrations.filter(({ appliedAt }) => appliedAt === null).length;
+      if (missing > 0)
+        throw new CommandFailed(`${missing} of ${migrations.length} migrations are missing; "dict-vsync migrate" applies them`);
+      return;
+    }
+    const { applied } = await migrate(database, { directory: migrationsDirectory, clock: systemClock });
+    io.stdout.write(applied.length === 0 ? 'The schema is up to date.\n' : `Applied: ${applied.join(', ')}\n`);
+  });
 }

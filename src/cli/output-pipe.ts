@@ -4,12 +4,22 @@
  */
 
 import type { Writable } from 'node:stream';
+import { fileFailureOf } from '../platform/system-failure.ts';
+
+/** What a command has to say cannot be written, for another reason than that nobody reads it. */
+export class OutputFailed extends Error {
+  override readonly name = 'OutputFailed';
+
+  constructor(cause: unknown) {
+    super(`standard output cannot be written: ${fileFailureOf(cause)}`, { cause });
+  }
+}
 
 const goneCodes: ReadonlySet<unknown> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
 
 /**
- * Resolves once the text is handed over: true; or false where nobody reads any more: stop. Rejects for every other failure, such
- * as a full disk.
+ * Resolves once the text is handed over: true; or false where nobody reads any more: stop. Rejects with `OutputFailed` for every
+ * other failure, such as a full disk.
  */
 export function writeOut(stream: Writable, text: string | Uint8Array): Promise<boolean> {
   // A stream also tells its failures to listeners, and ends the process where it has none.
@@ -18,7 +28,7 @@ export function writeOut(stream: Writable, text: string | Uint8Array): Promise<b
     stream.write(text, (error) => {
       if (error == null) resolve(true);
       else if ('code' in error && goneCodes.has(error.code)) resolve(false);
-      else reject(error);
+      else reject(new OutputFailed(error));
     });
   });
 }

@@ -4,6 +4,8 @@
 
 import { Command, CommanderError } from 'commander';
 import { CommandFailed, type Io } from './io.ts';
+import { OutputFailed } from './output-pipe.ts';
+import { outsideFailureOf } from './outside-failure.ts';
 
 /** Loaded when they are asked for: what one command needs (a database's driver, say) costs the others neither time nor memory. */
 const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
@@ -31,6 +33,7 @@ const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
   migrate: async () => (await import('./migrate-command.ts')).migrateCommand,
 };
 
+const failedExitCode = 1;
 const usageExitCode = 2;
 const interruptedExitCode = 130;
 const faultExitCode = 70;
@@ -60,19 +63,35 @@ function prepare(command: Command, io: Io): void {
 export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
   try {
     await (await programOf(argv, io)).parseAsync([...argv], { from: 'user' });
+    if (io.signal.reason instanceof OutputFailed) throw io.signal.reason;
     return 0;
   } catch (failure) {
-    if (failure instanceof CommanderError) return failure.exitCode === 0 ? 0 : usageExitCode;
-    if (failure instanceof CommandFailed) {
-      if (failure.message !== '') io.stderr.write(`dict-vsync: ${failure.message}\n`);
-      return failure.exitCode;
-    }
-    if (io.signal.aborted) {
-      io.stderr.write('dict-vsync: interrupted\n');
-      return interruptedExitCode;
-    }
-    const text = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
-    io.stderr.write(`dict-vsync: a fault of the program itself; please report it with these lines:\n${text}\n`);
-    return faultExitCode;
+    return exitCodeOf(failure, io);
   }
+}
+
+/** Tells why the command failed; answers the exit status that says so too. */
+function exitCodeOf(failure: unknown, io: Io): number {
+  const unwritten = [failure, io.signal.reason].find((cause) => cause instanceof OutputFailed);
+  if (failure instanceof CommanderError && unwritten === undefined) return failure.exitCode === 0 ? 0 : usageExitCode;
+  if (failure instanceof CommandFailed && (unwritten === undefined || failure.message === unwritten.message)) {
+    if (failure.message !== '') io.stderr.write(`dict-vsync: ${failure.message}\n`);
+    return failure.exitCode;
+  }
+  if (unwritten !== undefined) {
+    io.stderr.write(`dict-vsync: ${unwritten.message}\n`);
+    return failedExitCode;
+  }
+  if (io.signal.aborted) {
+    io.stderr.write('dict-vsync: interrupted\n');
+    return interruptedExitCode;
+  }
+  const outside = outsideFailureOf(failure);
+  if (outside !== null) {
+    io.stderr.write(`dict-vsync: ${outside}\n`);
+    return failedExitCode;
+  }
+  const text = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure);
+  io.stderr.write(`dict-vsync: a fault of the program itself; please report it with these lines:\n${text}\n`);
+  return faultExitCode;
 }

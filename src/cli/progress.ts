@@ -63,6 +63,22 @@ export async function withProgress<Result>(
   }
 }
 
+/** Wraps work on one of several things so that each that ends moves the progress on. */
+export function countingEnds<Item, Result>(
+  progress: Progress,
+  total: number,
+  work: (item: Item) => Promise<Result>,
+): (item: Item) => Promise<Result> {
+  let done = 0;
+  progress.at({ done, total });
+  return async (item) => {
+    const result = await work(item);
+    done += 1;
+    progress.at({ done, total });
+    return result;
+  };
+}
+
 /** A bar of the program's look on a terminal. `format` is the line, or what makes it. */
 export function terminalBar(stream: Writable, format: string | (() => string), hideCursor: boolean): SingleBar {
   return new SingleBar({

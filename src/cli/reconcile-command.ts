@@ -15,6 +15,8 @@ import { type Base, openDict, synchronisationDeps, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';
+import { type Progress, withProgress } from './progress.ts';
+import { withRunStates } from './run-states.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 import { table } from './table.ts';
 import { windowOption } from './window-option.ts';
@@ -182,7 +184,7 @@ async function reconcileAll(
   return (await Promise.all(byParticipant.map(inWindow))).flat();
 }
 
-async function reconcile(io: Io, base: Base, options: ReconcileOptions): Promise<void> {
+async function reconcile(io: Io, base: Base, options: ReconcileOptions, progress: Progress): Promise<void> {
   if (options.pause !== undefined) return pauseRun(base, io, runIdOf(options.pause));
   const scopes =
     options.resume === undefined ? await scopesOfBase(base, options) : [await resumedScope(base, runIdOf(options.resume))];
@@ -191,7 +193,10 @@ async function reconcile(io: Io, base: Base, options: ReconcileOptions): Promise
   const dict = openDict(base);
   try {
     const deps = synchronisationDeps(base, dict, io.signal);
-    const results = await reconcileAll(base, scopes, options, deps, (scope) => reconcileScope(base, io, scope, options, deps));
+    const one = (scope: Scope): Promise<Reconciled> => reconcileScope(base, io, scope, options, deps);
+    const results = await withRunStates<Reconciled, Reconciled[]>(io, base, scopes, progress, (counted) =>
+      reconcileAll(base, scopes, options, deps, counted(one)),
+    );
     print(io, results, options.json === true);
     const failure = failureOf(results);
     if (failure !== null) throw failure;
@@ -220,5 +225,9 @@ export function reconcileCommand(io: Io): Command {
     .option('--wait', 'wait for an approval instead of ending with status 3')
     .option('--json', 'print as JSON')
     .allowExcessArguments(false)
-    .action((options: ReconcileOptions) => withBase(io, (base) => reconcile(io, base, options)));
+    .action((options: ReconcileOptions) =>
+      withProgress(io, { title: 'reconcile', unit: 'key types' }, (apart, progress) =>
+        withBase(apart, (base) => reconcile(apart, base, options, progress)),
+      ),
+    );
 }

@@ -13,6 +13,7 @@ import { type Base, openDict, verifySettingsOf, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';
+import { countingEnds, type Progress, withProgress } from './progress.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 import { table } from './table.ts';
 import { windowOption } from './window-option.ts';
@@ -127,9 +128,16 @@ interface VerifyOptions extends ScopeChoice {
   readonly maintenanceWindow?: number;
 }
 
-async function verifyAll(deps: Deps, scopes: readonly Scope[], options: VerifyOptions, requestedBy: string): Promise<Verified[]> {
+async function verifyAll(
+  deps: Deps,
+  scopes: readonly Scope[],
+  options: VerifyOptions,
+  { requestedBy, progress }: { readonly requestedBy: string; readonly progress: Progress },
+): Promise<Verified[]> {
   const lengthMs = options.maintenanceWindow;
-  if (lengthMs === undefined) return Promise.all(scopes.map((scope) => verifyScope(deps, scope)));
+  if (lengthMs === undefined) {
+    return Promise.all(scopes.map(countingEnds(progress, scopes.length, (scope: Scope) => verifyScope(deps, scope))));
+  }
   const byParticipant = [...Map.groupBy(scopes, ({ participant }) => participant).values()];
   return (await Promise.all(byParticipant.map((each) => verifyInWindow(deps, each, { lengthMs, requestedBy })))).flat();
 }
@@ -144,24 +152,29 @@ export function verifyCommand(io: Io): Command {
     .option('--json', 'print as JSON')
     .allowExcessArguments(false)
     .action((options: VerifyOptions) =>
-      withBase(io, async (base) => {
-        const scopes = await scopesOfBase(base, options);
-        if (scopes.length === 0) {
-          throw new CommandFailed('verify: the base knows no participant; "dict-vsync import FILE" loads one', unprovenExitCode);
-        }
-        await endExpiredWindows(base);
-        const dict = openDict(base);
-        try {
-          const results = await verifyAll(depsOf(base, dict, io), scopes, options, operatorOf(base.config).name);
-          print(io, results, options.json === true);
-          const exitCode = exitCodeOf(results);
-          if (exitCode === 0) return;
-          const open = results.filter(({ outcome }) => outcome?.kind !== 'in-sync').length;
-          const advice = exitCode === divergedExitCode ? '; "dict-vsync reconcile" repairs' : '';
-          throw new CommandFailed(`verify: ${open} of ${results.length} not in sync${advice}`, exitCode);
-        } finally {
-          await dict.close();
-        }
-      }),
+      withProgress(io, { title: 'verify', unit: 'key types' }, (apart, progress) =>
+        withBase(apart, (base) => verify(apart, base, options, progress)),
+      ),
     );
+}
+
+async function verify(io: Io, base: Base, options: VerifyOptions, progress: Progress): Promise<void> {
+  const scopes = await scopesOfBase(base, options);
+  if (scopes.length === 0) {
+    throw new CommandFailed('verify: the base knows no participant; "dict-vsync import FILE" loads one', unprovenExitCode);
+  }
+  await endExpiredWindows(base);
+  const dict = openDict(base);
+  try {
+    const requestedBy = operatorOf(base.config).name;
+    const results = await verifyAll(depsOf(base, dict, io), scopes, options, { requestedBy, progress });
+    print(io, results, options.json === true);
+    const exitCode = exitCodeOf(results);
+    if (exitCode === 0) return;
+    const open = results.filter(({ outcome }) => outcome?.kind !== 'in-sync').length;
+    const advice = exitCode === divergedExitCode ? '; "dict-vsync reconcile" repairs' : '';
+    throw new CommandFailed(`verify: ${open} of ${results.length} not in sync${advice}`, exitCode);
+  } finally {
+    await dict.close();
+  }
 }

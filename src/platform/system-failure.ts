@@ -27,14 +27,29 @@ const meanings: Readonly<Record<string, string>> = {
   ETXTBSY: 'it is a program that runs',
 };
 
-/** The sentence for an error of the operating system, after its code; null for every other value. */
-function systemFailureOf(cause: unknown): string | null {
-  if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string') return null;
-  const meaning = meanings[cause.code];
-  return meaning === undefined ? null : `${cause.code}: ${meaning}`;
+/** An error that the operating system gave. */
+export interface SystemFailure extends Error {
+  readonly code: string;
+  readonly syscall: string;
+  readonly path?: string;
 }
 
-/** The sentence for whatever was caught while a file was worked on. */
+/** Whether a value is the operating system's refusal of something, and not a mistake of the program. */
+export function isSystemFailure(cause: unknown): cause is SystemFailure {
+  return (
+    cause instanceof Error &&
+    'code' in cause &&
+    typeof cause.code === 'string' &&
+    'syscall' in cause &&
+    typeof cause.syscall === 'string' &&
+    (!('path' in cause) || typeof cause.path === 'string') &&
+    Object.hasOwn(meanings, cause.code)
+  );
+}
+
+/** Code and sentence for whatever was caught while a file was worked on. */
 export function fileFailureOf(cause: unknown): string {
-  return systemFailureOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+  if (!(cause instanceof Error)) return String(cause);
+  const meaning = 'code' in cause && typeof cause.code === 'string' ? meanings[cause.code] : undefined;
+  return meaning === undefined || !('code' in cause) ? cause.message : `${String(cause.code)}: ${meaning}`;
 }

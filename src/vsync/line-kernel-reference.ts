@@ -22,7 +22,7 @@ for (let value = 0; value < 16; value++) {
 const scratch = new Uint8Array(CID_BYTES);
 
 /** The CID of 64 hex digits at that position, in a buffer that the next call uses again; null where it is none. */
-function readHexCid(bytes: Uint8Array, at: number): Cid | null {
+export function readHexCid(bytes: Uint8Array, at: number): Cid | null {
   for (let index = 0; index < CID_BYTES; index++) {
     const high = digits[bytes[at + 2 * index] ?? 0] ?? noDigit;
     const low = digits[bytes[at + 2 * index + 1] ?? 0] ?? noDigit;
