@@ -8,8 +8,9 @@ import * as path from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { FileChanged } from '../platform/input-file.ts';
 import { openSpool } from '../platform/spool-file.ts';
-import { type CidFile, FileChanged, openCidFile } from './cid-file.ts';
+import { type CidFile, openCidFile } from './cid-file.ts';
 import { type Comparison, compareFiles } from './comparison.ts';
 import type { Occurrences } from './differences.ts';
 import { tellDuplicates } from './duplicates.ts';
@@ -36,7 +37,7 @@ const signal = new AbortController().signal;
 async function fileOf(text: string, name: string): Promise<CidFile> {
   const file = path.join(directory, name);
   await writeFile(file, text);
-  return openCidFile({ file, name, openSpool: makeSpool });
+  return openCidFile({ from: file, name, openSpool: makeSpool });
 }
 
 async function told(
@@ -121,9 +122,8 @@ describe('two files of CIDs compared', () => {
             list.map((cid, index) => forms[(index + at) % forms.length]?.(cid)).join('');
           const textA = lastFeed ? text(a, form) : text(a, form).replace(/\r?\n$/, '');
           const fileB = await openCidFile({
-            file: null,
+            from: Readable.from([Buffer.from(text(b, 0))]),
             name: 'standard input',
-            stream: Readable.from([Buffer.from(text(b, 0))]),
             openSpool: makeSpool,
           });
           const { differences, repeated, bad } = await told(await fileOf(textA, `a${name}`), fileB);

@@ -1,6 +1,7 @@
 /** The two ways in which a file of CIDs is read: all of it folded into buckets, and the CIDs of chosen buckets with their lines. */
 
 import { CID_BYTES, type Cid } from '../cid/cid.ts';
+import { FileChanged } from '../platform/input-file.ts';
 import { BUCKET_COUNT, countOfBuckets } from '../vsync/buckets.ts';
 import {
   collectLines,
@@ -15,7 +16,7 @@ import {
 import { LINE_BYTES, type LineBuckets } from '../vsync/line-kernel.ts';
 import { foldLine } from '../vsync/line-kernel-reference.ts';
 import { asVSync, emptyVSync, equalVSync, type VSync, xorInto } from '../vsync/vsync.ts';
-import { type CidFile, FileChanged } from './cid-file.ts';
+import type { CidFile } from './cid-file.ts';
 import { judgeLine } from './line-judge.ts';
 
 export interface BadLine {

@@ -4,12 +4,12 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { Option } from 'commander';
-import { type CidFile, FileChanged, openCidFile } from '../cid-set/cid-file.ts';
+import { type CidFile, openCidFile } from '../cid-set/cid-file.ts';
 
 import { EncodingRefused } from '../cid-set/line-judge.ts';
 import type { BadLine } from '../cid-set/reading.ts';
 import { MemoryTooSmall } from '../cid-set/second-pass.ts';
-import { InputFailed } from '../platform/input-file.ts';
+import { FileChanged, InputFailed } from '../platform/input-file.ts';
 import { openSpool, SpoolFailed, type SpoolFile } from '../platform/spool-file.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { OutputFailed } from './output-pipe.ts';
@@ -32,8 +32,8 @@ export function spoolsIn(io: Io, directory: string): () => Promise<SpoolFile> {
 
 /** The file, or standard input for `-`. A stream can be read again only where a spool is given for it. */
 export function openFileOfCids(io: Io, file: string, makeSpool: (() => Promise<SpoolFile>) | null): Promise<CidFile> {
-  if (file === '-') return openCidFile({ file: null, name: 'standard input', stream: io.stdin, openSpool: makeSpool });
-  return openCidFile({ file: path.resolve(io.cwd, file), name: file, openSpool: makeSpool });
+  if (file === '-') return openCidFile({ from: io.stdin, name: 'standard input', openSpool: makeSpool });
+  return openCidFile({ from: path.resolve(io.cwd, file), name: file, openSpool: makeSpool });
 }
 
 /** Bad lines as they are told on standard error: the first of each file by number and reason, the rest counted. */

@@ -1,7 +1,7 @@
 /** The bytes of a command's input: a file, a pipe or device by its name, or standard input; with the failures that a user can mend. */
 
 import * as path from 'node:path';
-import { bytesOfInput, bytesOfStream, InputFailed, openInput } from '../platform/input-file.ts';
+import { bytesOfInput, closeInput, FileChanged, InputFailed, type OpenedInput, openInput } from '../platform/input-file.ts';
 import { CommandFailed, type Io } from './io.ts';
 
 export interface ByteSource {
@@ -9,33 +9,35 @@ export interface ByteSource {
   readonly name: string;
   /** Null where nobody knows. */
   readonly sizeBytes: number | null;
-  /** Rejects with `CommandFailed` where it cannot be read on, or the command is interrupted. */
+  /** Rejects with `CommandFailed` where it cannot be read on, was changed, or the command is interrupted. Closes the file at its end. */
   readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
 }
 
 /** Opens it; `-` is standard input. Rejects with `CommandFailed`. */
 export async function openBytes(io: Io, file: string): Promise<ByteSource> {
-  if (file === '-') return { name: 'standard input', sizeBytes: null, chunks: chunksOf(io, io.stdin, 'standard input') };
-  const name = path.resolve(io.cwd, file);
   try {
-    const input = await openInput(name, file);
-    const sizeBytes = input.kind === 'regular' ? input.sizeBytes : null;
-    return { name: file, sizeBytes, chunks: chunksOf(io, bytesOfInput(input, name), file) };
+    const input: OpenedInput =
+      file === '-'
+        ? { kind: 'stream', name: 'standard input', stream: io.stdin }
+        : await openInput(path.resolve(io.cwd, file), file);
+    return { name: input.name, sizeBytes: input.kind === 'regular' ? input.sizeBytes : null, chunks: chunksOf(io, input) };
   } catch (cause) {
     throw asCommandFailure(io, cause);
   }
 }
 
-async function* chunksOf(io: Io, stream: Io['stdin'], name: string): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksOf(io: Io, input: OpenedInput): AsyncGenerator<Uint8Array, void, undefined> {
   let isFirst = true;
   try {
-    for await (const chunk of bytesOfStream(stream, name, io.signal)) {
-      if (isFirst) refuseUtf16(chunk, name);
+    for await (const chunk of bytesOfInput(input, io.signal)) {
+      if (isFirst) refuseUtf16(chunk, input.name);
       isFirst = false;
       yield chunk;
     }
   } catch (cause) {
     throw asCommandFailure(io, cause);
+  } finally {
+    await closeInput(input);
   }
 }
 
@@ -48,5 +50,6 @@ function refuseUtf16(chunk: Uint8Array, name: string): void {
 
 function asCommandFailure(io: Io, cause: unknown): unknown {
   if (io.signal.aborted) return new CommandFailed('interrupted', 130, cause);
-  return cause instanceof InputFailed ? new CommandFailed(cause.message, 1, cause) : cause;
+  const known = cause instanceof InputFailed || cause instanceof FileChanged;
+  return known ? new CommandFailed(cause.message, 1, cause) : cause;
 }
