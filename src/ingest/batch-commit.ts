@@ -10,10 +10,10 @@ import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
 import { keysOfCids } from '../vsync/cid-history.ts';
-import type { ChangeSource, CidTransition, LockedVSync, Scope } from '../vsync/vsync-store.ts';
-import { commitTransitions, lockVSyncs } from '../vsync/vsync-store.ts';
+import type { ChangeSource, CidTransition, LockedVSync, Scope, ScopeCommit } from '../vsync/vsync-store.ts';
+import { commitScopes, lockVSyncs } from '../vsync/vsync-store.ts';
 import type { FoldedKey } from './batch-fold.ts';
-import { lockEntries, writeEntries } from './entry-store.ts';
+import { insertEntries, replaceEntries } from './entry-store.ts';
 import { ensureParticipants, readParticipants } from './participant-store.ts';
 import type { StoredEntry } from './stored-entry.ts';
 
@@ -22,14 +22,10 @@ export interface LockedScopes {
   algorithmOf(participant: Participant): CidAlgorithm;
 }
 
-interface OfKey extends Scope {
-  readonly key: string;
-}
-
 /** Locks the participants and key types of these keys; participants that nobody knows yet get the default rules. */
 export async function lockScopes(tx: Transaction, keys: readonly Scope[], now: Date): Promise<LockedScopes> {
   const scopes = new Map<string, Scope>();
-  for (const { participant, keyType } of keys) scopes.set(`${participant} ${keyType}`, { participant, keyType });
+  for (const { participant, keyType } of keys) scopes.set(idOf({ participant, keyType }), { participant, keyType });
   await ensureParticipants(tx, [...new Set(keys.map(({ participant }) => participant))], now);
   const vsyncs = await lockVSyncs(tx, [...scopes.values()], now);
   // After the locks: an algorithm is only changed under them.
@@ -42,22 +38,8 @@ export async function lockScopes(tx: Transaction, keys: readonly Scope[], now: D
   return { vsyncs, algorithmOf };
 }
 
-/** The rows of these keys, locked. */
-export async function lockStates(
-  tx: Transaction,
-  keys: readonly OfKey[],
-): Promise<(participant: Participant, key: string) => StoredEntry | null> {
-  const byParticipant = new Map<Participant, Set<string>>();
-  for (const { participant, key } of keys) {
-    const known = byParticipant.get(participant);
-    if (known === undefined) byParticipant.set(participant, new Set([key]));
-    else known.add(key);
-  }
-  const stored = new Map<Participant, Map<string, StoredEntry>>();
-  for (const participant of [...byParticipant.keys()].sort()) {
-    stored.set(participant, await lockEntries(tx, participant, [...(byParticipant.get(participant) ?? [])]));
-  }
-  return (participant, key) => stored.get(participant)?.get(key) ?? null;
+function idOf({ participant, keyType }: Scope): string {
+  return `${participant} ${keyType}`;
 }
 
 /** Writes what was folded: rows, CID history, VSync and journal, one commit per participant and key type. */
@@ -68,19 +50,37 @@ export async function commitKeys(
   source: ChangeSource,
   now: Date,
 ): Promise<void> {
-  for (const vsync of locks.vsyncs) {
-    const { participant, keyType } = vsync.scope;
-    const mine = keys.filter((key) => key.participant === participant && key.keyType === keyType);
-    const entries = mine.flatMap(({ next }) => (next === null ? [] : [{ ...next, seq: vsync.nextSeq, updatedAt: now }]));
-    const transitions = mine.flatMap((key) => key.transitions);
-    if (entries.length === 0 && (await areKnown(tx, vsync.scope, transitions))) continue;
-    await writeEntries(tx, entries);
-    await commitTransitions(tx, vsync, transitions, { source, algorithm: locks.algorithmOf(participant), now });
+  const byScope = new Map<string, FoldedKey[]>();
+  for (const key of keys) {
+    const id = idOf(key);
+    const mine = byScope.get(id);
+    if (mine === undefined) byScope.set(id, [key]);
+    else mine.push(key);
   }
+  const inserted: StoredEntry[] = [];
+  const replaced: { place: string; next: StoredEntry }[] = [];
+  const commits: ScopeCommit[] = [];
+  for (const locked of locks.vsyncs) {
+    const mine = byScope.get(idOf(locked.scope)) ?? [];
+    const transitions = mine.flatMap((key) => key.transitions);
+    const changed = mine.some(({ next }) => next !== null);
+    if (!changed && (await areKnown(tx, locked.scope, transitions))) continue;
+    for (const { place, next: state } of mine) {
+      if (state === null) continue;
+      const next = { ...state, seq: locked.nextSeq, updatedAt: now };
+      if (place === null) inserted.push(next);
+      else replaced.push({ place, next });
+    }
+    commits.push({ locked, transitions, algorithm: locks.algorithmOf(locked.scope.participant) });
+  }
+  await insertEntries(tx, inserted);
+  await replaceEntries(tx, replaced);
+  await commitScopes(tx, commits, { source, now });
 }
 
 /** Whether the base has all these CIDs already: history that is told again is no reason for a commit. */
 export async function areKnown(tx: Transaction, scope: Scope, transitions: readonly CidTransition[]): Promise<boolean> {
+  if (transitions.length === 0) return true;
   if (transitions.some(({ change }) => change !== 'history')) return false;
   const cids = new Map(transitions.map(({ cid }) => [cidToHex(cid), cid]));
   const known = await keysOfCids(tx, scope, [...cids.values()]);

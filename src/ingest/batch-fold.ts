@@ -4,7 +4,6 @@
  */
 
 import type { Cid, CidAlgorithm } from '../cid/cid.ts';
-import { cidToHex } from '../cid/cid.ts';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import type { CoreState } from '../ledger/core-correction.ts';
@@ -12,7 +11,7 @@ import type { CidTransition } from '../vsync/vsync-store.ts';
 import type { ChangeEvent } from './entry-transition.ts';
 import { rankOf, transitionOf } from './entry-transition.ts';
 import type { EventOutcome } from './event-inbox.ts';
-import type { KeyState, StoredEntry } from './stored-entry.ts';
+import type { KeyState, PlacedEntry } from './stored-entry.ts';
 import { activeCid } from './stored-entry.ts';
 
 /** An event's outcome; `dead` with the reason. */
@@ -22,10 +21,20 @@ export interface FoldedEvent<Event extends ChangeEvent> {
   readonly dead: { readonly reason: 'request_id_conflict'; readonly detail: string } | null;
 }
 
+/** The events of one key, as they came. */
+export interface KeyGroup<Event extends ChangeEvent> {
+  readonly participant: Participant;
+  readonly keyType: KeyType;
+  readonly key: string;
+  readonly events: readonly Event[];
+}
+
 /** What became of one key. */
 export interface FoldedKey {
   readonly participant: Participant;
   readonly keyType: KeyType;
+  /** Where its row lies; null where it has none yet. */
+  readonly place: string | null;
   /** The state to be written, or null where the stored one stays as it is. */
   readonly next: KeyState | null;
   readonly transitions: readonly CidTransition[];
@@ -35,7 +44,7 @@ export interface FoldedKey {
 
 export interface Fold<Event extends ChangeEvent> {
   readonly events: readonly FoldedEvent<Event>[];
-  /** Sorted by participant and key. */
+  /** In the order of the groups. */
   readonly keys: readonly FoldedKey[];
 }
 
@@ -45,17 +54,23 @@ function inOrder(a: ChangeEvent, b: ChangeEvent): number {
   return a.eventId < b.eventId ? -1 : 1;
 }
 
+function same(a: Cid | null, b: Cid | null): boolean {
+  return a === b || (a !== null && b !== null && Buffer.compare(a, b) === 0);
+}
+
 /** Net effect on the VSync, and every CID met on the way. */
 function transitionsOf(key: string, before: KeyState | null, after: KeyState | null, met: readonly Cid[]): CidTransition[] {
   const removed = activeCid(before);
   const added = activeCid(after);
-  const removedHex = removed === null ? '' : cidToHex(removed);
-  const addedHex = added === null ? '' : cidToHex(added);
   const transitions: CidTransition[] = [];
-  if (removed !== null && removedHex !== addedHex) transitions.push({ change: 'removed', cid: removed, key });
-  if (added !== null && removedHex !== addedHex) transitions.push({ change: 'added', cid: added, key });
-  const past = new Map(met.map((cid) => [cidToHex(cid), cid]));
-  for (const [hex, cid] of past) if (hex !== removedHex && hex !== addedHex) transitions.push({ change: 'history', cid, key });
+  if (!same(removed, added)) {
+    if (removed !== null) transitions.push({ change: 'removed', cid: removed, key });
+    if (added !== null) transitions.push({ change: 'added', cid: added, key });
+  }
+  const past = met.filter(
+    (cid, at) => !same(cid, removed) && !same(cid, added) && !met.slice(0, at).some((one) => same(one, cid)),
+  );
+  for (const cid of past) transitions.push({ change: 'history', cid, key });
   return transitions;
 }
 
@@ -66,15 +81,16 @@ function coreStateOf(state: KeyState): CoreState | null {
 }
 
 function foldKey<Event extends ChangeEvent>(
-  stored: StoredEntry | null,
+  placed: PlacedEntry | null,
   events: readonly Event[],
   algorithm: CidAlgorithm,
   folded: FoldedEvent<Event>[],
 ): FoldedKey | null {
+  const stored = placed?.stored ?? null;
   let state: KeyState | null = stored;
   let inForce = false;
   const met: Cid[] = [];
-  for (const event of events.toSorted(inOrder)) {
+  for (const event of events.length > 1 ? events.toSorted(inOrder) : events) {
     const transition = transitionOf(state, event, algorithm);
     if (transition.outcome === 'dead') {
       folded.push({ event, outcome: 'dead', dead: { reason: transition.reason, detail: transition.detail } });
@@ -90,31 +106,34 @@ function foldKey<Event extends ChangeEvent>(
   const { participant, key, keyType } = state;
   const next = state === stored ? null : state;
   const coreState = inForce ? coreStateOf(state) : null;
-  return { participant, keyType, next, transitions: transitionsOf(key, stored, state, met), coreState };
+  const place = placed?.place ?? null;
+  return { participant, keyType, place, next, transitions: transitionsOf(key, stored, state, met), coreState };
 }
 
-/** `stored` and `algorithmOf` answer for every participant and key of the events. */
-export function foldBatch<Event extends ChangeEvent>(
-  events: readonly Event[],
-  stored: (participant: Participant, key: string) => StoredEntry | null,
+/** Events by their keys, sorted by participant and key. */
+export function groupByKey<Event extends ChangeEvent>(events: readonly Event[]): KeyGroup<Event>[] {
+  const groups = new Map<string, KeyGroup<Event> & { readonly events: Event[] }>();
+  for (const event of events) {
+    const { participant, keyType, key } = event;
+    const id = `${participant} ${key}`;
+    const group = groups.get(id);
+    if (group === undefined) groups.set(id, { participant, keyType, key, events: [event] });
+    else group.events.push(event);
+  }
+  return [...groups.keys()].sort().flatMap((id) => groups.get(id) ?? []);
+}
+
+/** `placed`: the row of each group's key, in the same order. `algorithmOf` answers for every participant. */
+export function foldGroups<Event extends ChangeEvent>(
+  groups: readonly KeyGroup<Event>[],
+  placed: readonly (PlacedEntry | null)[],
   algorithmOf: (participant: Participant) => CidAlgorithm,
 ): Fold<Event> {
-  const byKey = new Map<string, Event[]>();
-  for (const event of events) {
-    const id = `${event.participant} ${event.key}`;
-    const group = byKey.get(id);
-    if (group === undefined) byKey.set(id, [event]);
-    else group.push(event);
-  }
-  const folded: FoldedEvent<Event>[] = [];
+  const events: FoldedEvent<Event>[] = [];
   const keys: FoldedKey[] = [];
-  for (const id of [...byKey.keys()].sort()) {
-    const group = byKey.get(id) ?? [];
-    const [first] = group;
-    if (first === undefined) continue;
-    const { participant, key } = first;
-    const foldedKey = foldKey(stored(participant, key), group, algorithmOf(participant), folded);
+  for (const [at, group] of groups.entries()) {
+    const foldedKey = foldKey(placed[at] ?? null, group.events, algorithmOf(group.participant), events);
     if (foldedKey !== null) keys.push(foldedKey);
   }
-  return { events: folded, keys };
+  return { events, keys };
 }

@@ -7,8 +7,9 @@
 import type { Participant } from '../dict/participant.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
-import { commitKeys, lockScopes, lockStates, untilUncontended } from './batch-commit.ts';
-import { foldBatch } from './batch-fold.ts';
+import { commitKeys, lockScopes, untilUncontended } from './batch-commit.ts';
+import { foldGroups, groupByKey } from './batch-fold.ts';
+import { readHeldEntries } from './entry-store.ts';
 import type { KeyImported } from './entry-transition.ts';
 import type { BaseRow } from './import-file.ts';
 
@@ -102,7 +103,8 @@ async function importBatch(deps: ImportDeps, rows: readonly KeyImported[]): Prom
     deps.database.transaction(async (tx) => {
       const now = deps.clock.now();
       const locks = await lockScopes(tx, rows, now);
-      const fold = foldBatch(rows, await lockStates(tx, rows), locks.algorithmOf);
+      const groups = groupByKey(rows);
+      const fold = foldGroups(groups, await readHeldEntries(tx, groups), locks.algorithmOf);
       await commitKeys(tx, locks, fold.keys, 'import', now);
       const having = (outcome: string): number => fold.events.filter((event) => event.outcome === outcome).length;
       return { loaded: having('applied'), unchanged: having('echo'), superseded: having('superseded') };

@@ -1,16 +1,22 @@
 /** Which events were taken in already. The guarantee that a second delivery has no second effect: same transaction, same commit. */
 
-import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { arrayOf } from '../platform/postgres/binary-parameters.ts';
+import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 
 /** What became of an event; see entry-transition.ts. */
 export type EventOutcome = 'applied' | 'superseded' | 'echo' | 'dead';
 
+const findKnown: Prepared = {
+  name: 'inbox-known',
+  text: `SELECT known.event_id
+    FROM unnest($1::text[]) AS given (event_id)
+    CROSS JOIN LATERAL (SELECT event_id FROM event_inbox WHERE event_id = given.event_id LIMIT 1) AS known`,
+};
+
 /** Which of these events are in the inbox. */
-export async function knownEvents(sql: Sql, eventIds: readonly string[]): Promise<Set<string>> {
-  const { rows } = await sql.query<{ event_id: string }>('SELECT event_id FROM event_inbox WHERE event_id = ANY ($1)', [
-    eventIds,
-  ]);
-  return new Set(rows.map((row) => row.event_id));
+export async function knownEvents(tx: Transaction, eventIds: readonly string[]): Promise<Set<string>> {
+  const { rows } = await tx.prepared(findKnown, [arrayOf('text', eventIds)]);
+  return new Set(rows.flatMap(([id]) => id ?? []));
 }
 
 export interface TakenEvent {
@@ -19,6 +25,13 @@ export interface TakenEvent {
   readonly occurredAt: Date;
 }
 
+const take: Prepared = {
+  name: 'inbox-take',
+  text: `INSERT INTO event_inbox (event_id, outcome, occurred_at, received_at)
+    SELECT taken.event_id, taken.outcome, taken.occurred_at, $4
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS taken (event_id, outcome, occurred_at)`,
+};
+
 /**
  * Puts events into the inbox, in the order of their ids. Rejects with unique_violation where another transaction took one of
  * them meanwhile (the same id under two key types): the batch is then tried again and finds it known.
@@ -26,24 +39,27 @@ export interface TakenEvent {
 export async function takeEvents(tx: Transaction, events: readonly TakenEvent[], now: Date): Promise<void> {
   if (events.length === 0) return;
   const sorted = events.toSorted((a, b) => (a.eventId < b.eventId ? -1 : 1));
-  await tx.query(
-    `INSERT INTO event_inbox (event_id, outcome, occurred_at, received_at)
-     SELECT taken.event_id, taken.outcome, taken.occurred_at, $4
-     FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS taken (event_id, outcome, occurred_at)`,
-    [
+  await tx.prepared(take, [
+    arrayOf(
+      'text',
       sorted.map((event) => event.eventId),
+    ),
+    arrayOf(
+      'text',
       sorted.map((event) => event.outcome),
-      sorted.map((event) => event.occurredAt.toISOString()),
-      now,
-    ],
-  );
+    ),
+    arrayOf(
+      'timestamptz',
+      sorted.map((event) => event.occurredAt),
+    ),
+    now,
+  ]);
 }
 
 /** Deletes at most `rowsMax` events that were taken in before that time. Answers how many. */
 export async function pruneInbox(sql: Sql, before: Date, rowsMax: number): Promise<number> {
   const { rowCount } = await sql.query(
-    `DELETE FROM event_inbox WHERE event_id IN (
-       SELECT event_id FROM event_inbox WHERE received_at < $1 ORDER BY received_at LIMIT $2)`,
+    `DELETE FROM event_inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM event_inbox WHERE received_at < $1 LIMIT $2))`,
     [before, rowsMax],
   );
   return rowCount;

@@ -6,29 +6,21 @@
  * two consumers never wait for each other in a circle. One transaction per event was measured at a hundredth of the speed.
  */
 
-import { decodeEvent } from '../event/event-decoding.ts';
 import type { KeyEvent } from '../event/key-event.ts';
 import { settleByAcknowledgement, settleByEcho } from '../ledger/core-correction.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
-import { commitKeys, lockScopes, lockStates, untilUncontended } from './batch-commit.ts';
-import { foldBatch } from './batch-fold.ts';
+import { commitKeys, lockScopes, untilUncontended } from './batch-commit.ts';
+import { type FoldedEvent, foldGroups, type KeyGroup } from './batch-fold.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { keepDeadLetters } from './dead-letter.ts';
+import { readHeldEntries } from './entry-store.ts';
+import type { DecodedOne, EventBatch, KeyChange, ReceivedEvent } from './event-batch.ts';
+import { decodeBatch } from './event-batch.ts';
 import type { TakenEvent } from './event-inbox.ts';
 import { knownEvents, takeEvents } from './event-inbox.ts';
 import type { IngestProgress } from './ingest-progress.ts';
 import { writeProgress } from './ingest-progress.ts';
-
-/** One event as it came. */
-export interface ReceivedEvent {
-  /** JSON, UTF-8; see src/event/. */
-  readonly bytes: Uint8Array;
-  /** Where it came from, such as `file:/path line 17`; shown with a dead letter. */
-  readonly origin: string;
-  /** Set where the source itself found it unacceptable; the bytes are then the part of it that was read. */
-  readonly refused?: { readonly reason: 'line_too_long'; readonly detail: string };
-}
 
 export interface IngestDeps {
   readonly database: Database;
@@ -49,42 +41,6 @@ export interface IngestCounts {
   readonly duplicate: number;
 }
 
-/** An event more than this ahead of our clock is refused: until then it would win over everything about its key. */
-const aheadMaxMs = 24 * 3_600_000;
-
-type Decoded = { readonly event: KeyEvent; readonly received: ReceivedEvent };
-
-interface Batch {
-  readonly events: readonly Decoded[];
-  readonly invalid: readonly DeadLetter[];
-  /** Second deliveries within the batch itself. */
-  readonly repeated: number;
-}
-
-function decodeBatch(received: readonly ReceivedEvent[], now: Date): Batch {
-  const limits = { occurredAtMax: new Date(now.getTime() + aheadMaxMs) };
-  const invalid: DeadLetter[] = [];
-  const events = new Map<string, Decoded>();
-  let repeated = 0;
-  for (const one of received) {
-    const { bytes, origin, refused } = one;
-    if (refused !== undefined) {
-      invalid.push({ bytes, origin, eventId: null, participant: null, ...refused });
-      continue;
-    }
-    const decoded = decodeEvent(bytes, limits);
-    if (!decoded.valid) {
-      const { eventId, participant, reason, detail } = decoded;
-      invalid.push({ bytes, origin, eventId, participant, reason, detail });
-    } else if (events.has(decoded.event.eventId)) {
-      repeated += 1;
-    } else {
-      events.set(decoded.event.eventId, { event: decoded.event, received: one });
-    }
-  }
-  return { events: [...events.values()], invalid, repeated };
-}
-
 async function acknowledge(tx: Transaction, events: readonly KeyEvent[], now: Date): Promise<TakenEvent[]> {
   const taken: TakenEvent[] = [];
   for (const event of events) {
@@ -101,20 +57,20 @@ interface Applied {
   readonly duplicates: number;
 }
 
-async function applyEvents(tx: Transaction, decoded: readonly Decoded[], now: Date): Promise<Applied> {
-  if (decoded.length === 0) return { taken: [], conflicts: [], duplicates: 0 };
+async function applyEvents(tx: Transaction, batch: EventBatch, now: Date): Promise<Applied> {
+  if (batch.events.length === 0) return { taken: [], conflicts: [], duplicates: 0 };
   const locks = await lockScopes(
     tx,
-    decoded.map(({ event }) => event),
+    batch.events.map(({ event }) => event),
     now,
   );
   const known = await knownEvents(
     tx,
-    decoded.map(({ event }) => event.eventId),
+    batch.events.map(({ event }) => event.eventId),
   );
-  const fresh = decoded.filter(({ event }) => !known.has(event.eventId));
-  const changes = fresh.flatMap(({ event }) => (event.action === 'core.acknowledged' ? [] : [event]));
-  const fold = foldBatch(changes, await lockStates(tx, changes), locks.algorithmOf);
+  const fresh = batch.events.filter(({ event }) => !known.has(event.eventId));
+  const groups = known.size === 0 ? batch.groups : batch.groups.flatMap((group) => freshOf(group, known));
+  const fold = foldGroups(groups, await readHeldEntries(tx, groups), locks.algorithmOf);
   await commitKeys(tx, locks, fold.keys, 'event', now);
   await settleByEcho(
     tx,
@@ -129,16 +85,24 @@ async function applyEvents(tx: Transaction, decoded: readonly Decoded[], now: Da
   const folded = fold.events.map(({ event, outcome }) => ({ eventId: event.eventId, outcome, occurredAt: event.occurredAt }));
   const taken = [...folded, ...acknowledged];
   await takeEvents(tx, taken, now);
-  const received = new Map(fresh.map((one) => [one.event.eventId, one.received]));
-  const conflicts = fold.events.flatMap(({ event, dead }): DeadLetter[] => {
-    const source = received.get(event.eventId);
+  return { taken, conflicts: conflictsOf(fold.events, fresh), duplicates: batch.events.length - fresh.length };
+}
+
+/** The group without events that are known; none where none is left. */
+function freshOf(group: KeyGroup<KeyChange>, known: ReadonlySet<string>): KeyGroup<KeyChange>[] {
+  const events = group.events.filter(({ eventId }) => !known.has(eventId));
+  return events.length === 0 ? [] : [{ ...group, events }];
+}
+
+function conflictsOf(folded: readonly FoldedEvent<KeyChange>[], fresh: readonly DecodedOne[]): DeadLetter[] {
+  return folded.flatMap(({ event, dead }): DeadLetter[] => {
+    const source = dead === null ? undefined : fresh.find((one) => one.event.eventId === event.eventId)?.received;
     if (dead === null || source === undefined) return [];
     return [{ ...source, eventId: event.eventId, participant: event.participant, ...dead }];
   });
-  return { taken, conflicts, duplicates: decoded.length - fresh.length };
 }
 
-function countsOf(batch: Batch, applied: Applied, deadKept: number): IngestCounts {
+function countsOf(batch: EventBatch, applied: Applied, deadKept: number): IngestCounts {
   const deadRead = batch.invalid.length + applied.conflicts.length;
   const having = (outcome: string): number => applied.taken.filter((event) => event.outcome === outcome).length;
   return {
@@ -150,20 +114,28 @@ function countsOf(batch: Batch, applied: Applied, deadKept: number): IngestCount
   };
 }
 
-/**
- * Takes a batch in. Bad events become dead letters and the rest proceeds; only the database can make this reject, and then nothing of
- * the batch has happened. `progress`: written in the same transaction.
- */
+/** Takes a batch in: decodes it and commits it. */
 export async function ingestBatch(
   deps: IngestDeps,
   received: readonly ReceivedEvent[],
   progress?: Omit<IngestProgress, 'latestOccurredAt'>,
 ): Promise<IngestCounts> {
-  const batch = decodeBatch(received, deps.clock.now());
+  return await commitBatch(deps, await decodeBatch(received, deps.clock.now()), progress);
+}
+
+/**
+ * Commits a decoded batch. Bad events become dead letters and the rest proceeds; only the database can make this reject, and then nothing
+ * of the batch has happened. `progress`: written in the same transaction.
+ */
+export async function commitBatch(
+  deps: IngestDeps,
+  batch: EventBatch,
+  progress?: Omit<IngestProgress, 'latestOccurredAt'>,
+): Promise<IngestCounts> {
   return await untilUncontended(() =>
     deps.database.transaction(async (tx) => {
       const now = deps.clock.now();
-      const applied = await applyEvents(tx, batch.events, now);
+      const applied = await applyEvents(tx, batch, now);
       const deadKept = await keepDeadLetters(tx, [...batch.invalid, ...applied.conflicts], now);
       if (progress !== undefined) await writeProgress(tx, { ...progress, latestOccurredAt: latest(batch.events) }, now);
       return countsOf(batch, applied, deadKept);
@@ -171,7 +143,7 @@ export async function ingestBatch(
   );
 }
 
-function latest(events: readonly Decoded[]): Date | null {
+function latest(events: readonly DecodedOne[]): Date | null {
   let time: Date | null = null;
   for (const { event } of events) if (time === null || event.occurredAt > time) time = event.occurredAt;
   return time;

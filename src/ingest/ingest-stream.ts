@@ -5,10 +5,12 @@
  */
 
 import { decodeEvent } from '../event/event-decoding.ts';
+import type { EventBatch, ReceivedEvent } from './event-batch.ts';
+import { decodeBatch } from './event-batch.ts';
 import type { EventLine } from './event-lines.ts';
 import { LineCutter } from './event-lines.ts';
-import type { IngestCounts, IngestDeps, ReceivedEvent } from './ingest-batch.ts';
-import { ingestBatch } from './ingest-batch.ts';
+import type { IngestCounts, IngestDeps } from './ingest-batch.ts';
+import { commitBatch } from './ingest-batch.ts';
 import { writeProgress } from './ingest-progress.ts';
 
 export interface IngestSettings {
@@ -164,25 +166,51 @@ export async function ingestStream(
     ended: false,
   };
   const { origin } = source;
-  let counts = noCounts;
-  let lines = 0;
-  let bytes = 0;
-  while (!signal.aborted) {
-    await fill(deps, reading, settings, signal);
-    const batch = cutBatch(reading, settings);
-    const last = batch.at(-1);
-    if (last === undefined) break;
-    lines += batch.length;
-    bytes = last.endOffset;
+  const soFar = { ...noCounts, lines: 0, bytes: 0 };
+  let next = await readBatch(deps, reading, settings, signal);
+  // Ends with the source, or with the signal.
+  while (next !== null) {
+    const { lines, decoded } = next;
+    soFar.lines += lines.length;
+    soFar.bytes = lines.at(-1)?.endOffset ?? soFar.bytes;
     const oldestUnconsumedAt = nextOccurredAt(reading, deps.clock.now());
-    const progress = { origin, consumed: lines, backlog: backlogOf(reading, lines, bytes), oldestUnconsumedAt, endedAt: null };
-    const received = batch.map((line) => receivedOf(origin, line, settings.lineBytesMax));
-    counts = plus(counts, await ingestBatch(deps, received, progress));
-    onBatch({ ...counts, lines, bytes });
+    const backlog = backlogOf(reading, soFar.lines, soFar.bytes);
+    const progress = { origin, consumed: soFar.lines, backlog, oldestUnconsumedAt, endedAt: null };
+    // Read and decoded while the database commits; never committed before it. Its failure is heard once this batch is committed.
+    const following = readBatch(deps, reading, settings, signal);
+    following.catch(() => {});
+    Object.assign(soFar, plus(soFar, await commitBatch(deps, decoded, progress)));
+    onBatch({ ...soFar });
+    if (signal.aborted) {
+      const left = await following.catch(() => null);
+      reading.queue.unshift(...(left?.lines ?? []));
+      break;
+    }
+    next = await following;
   }
   const complete = reading.ended && reading.queue.length === 0;
-  await endProgress(deps, reading, lines, bytes);
-  return { ...counts, lines, complete };
+  const { bytes, ...counts } = soFar;
+  await endProgress(deps, reading, counts.lines, bytes);
+  return { ...counts, complete };
+}
+
+interface ReadBatch {
+  readonly lines: readonly EventLine[];
+  readonly decoded: EventBatch;
+}
+
+/** The next batch, read and decoded; null at the end of the source, or where the signal came before there was any. */
+async function readBatch(
+  deps: IngestDeps,
+  reading: Reading,
+  settings: IngestSettings,
+  signal: AbortSignal,
+): Promise<ReadBatch | null> {
+  await fill(deps, reading, settings, signal);
+  const lines = cutBatch(reading, settings);
+  if (lines.length === 0) return null;
+  const received = lines.map((line) => receivedOf(reading.source.origin, line, settings.lineBytesMax));
+  return { lines, decoded: await decodeBatch(received, deps.clock.now()) };
 }
 
 async function endProgress(deps: IngestDeps, reading: Reading, lines: number, bytes: number): Promise<void> {

@@ -66,6 +66,13 @@ interface RowStamp {
 /** A row of dict_entries. */
 export type StoredEntry = KeyState & RowStamp;
 
+/** A row of the base, and where it lies. */
+export interface PlacedEntry {
+  readonly stored: StoredEntry;
+  /** The row's place in its table (ctid), which stays what it is while the scope's VSync row is held. */
+  readonly place: string;
+}
+
 export type EntryStatus = KeyState['status'];
 
 /** What a CID is computed from, as it is stored. */

@@ -4,7 +4,8 @@
  */
 
 import type { Entry } from '../dict/entry.ts';
-import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { arrayOf } from '../platform/postgres/binary-parameters.ts';
+import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import { appendOutbox } from './outbox.ts';
 
 /** What the core shall do: hold this entry under this CID, or not hold the key any more. */
@@ -72,29 +73,48 @@ export interface CoreState {
   readonly cid: Uint8Array | null;
 }
 
+const anyPending: Prepared = {
+  name: 'corrections-any-pending',
+  text: `SELECT participant FROM core_corrections WHERE settled_at IS NULL AND participant = ANY ($1) LIMIT 1`,
+};
+
+const settleEchoed: Prepared = {
+  name: 'corrections-settle-echoed',
+  text: `UPDATE core_corrections AS pending
+    SET settled_at = $4, settled_by = CASE WHEN pending.cid IS NOT DISTINCT FROM found.cid THEN 'echo' ELSE 'superseded' END
+    FROM (
+      SELECT told.place, state.cid
+      FROM unnest($1::text[], $2::text[], $3::bytea[]) AS state (participant, key, cid)
+      CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM core_corrections
+        WHERE participant = state.participant AND key = state.key AND settled_at IS NULL OFFSET 0) AS told) AS found
+    WHERE pending.ctid = found.place`,
+};
+
 /**
  * Settles pending corrections that events of the core have carried out; one that an event contradicts is superseded by it.
  * Give each key once, with the last state that the batch showed.
  */
 export async function settleByEcho(transaction: Transaction, states: readonly CoreState[], now: Date): Promise<void> {
   if (states.length === 0) return;
-  await transaction.query(
-    `UPDATE core_corrections AS pending
-     SET settled_at = $2,
-         settled_by = CASE WHEN pending.cid IS NOT DISTINCT FROM decode(state.cid, 'hex') THEN 'echo' ELSE 'superseded' END
-     FROM jsonb_to_recordset($1) AS state (participant text, key text, cid text)
-     WHERE pending.participant = state.participant AND pending.key = state.key AND pending.settled_at IS NULL`,
-    [
-      JSON.stringify(
-        states.map(({ participant, key, cid }) => ({
-          participant,
-          key,
-          cid: cid === null ? null : Buffer.from(cid).toString('hex'),
-        })),
-      ),
-      now,
-    ],
-  );
+  // Asked first: mostly nothing is pending, and nothing comes meanwhile, since who tells the core holds the scope's VSync row.
+  const { rows } = await transaction.prepared(anyPending, [[...new Set(states.map(({ participant }) => participant))]]);
+  if (rows.length === 0) return;
+  await transaction.prepared(settleEchoed, [
+    arrayOf(
+      'text',
+      states.map(({ participant }) => participant),
+    ),
+    arrayOf(
+      'text',
+      states.map(({ key }) => key),
+    ),
+    arrayOf(
+      'bytea',
+      states.map(({ cid }) => cid),
+    ),
+    now,
+  ]);
 }
 
 /**

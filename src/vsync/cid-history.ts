@@ -1,72 +1,105 @@
 /**
- * Every CID ever (dict_cids): which counted as of a seq, which key one belongs to, and the statements that write them. Many CIDs
- * travel as one packed bytea parameter, cut by the server: as a bytea[] in the driver's text protocol every byte would be
- * escaped hex inside an array literal, twice the bytes and a parse of each element.
+ * Every CID ever (dict_cids): which counted as of a seq, which key one belongs to, and the statements that write them. CIDs to be
+ * written travel as one array of rows, those to be looked up as one packed bytea that the server cuts: as a bytea[] in the driver's text
+ * protocol every byte would be escaped hex inside an array literal, twice the bytes and a parse of each element.
  */
 
 import { asCid, type Cid, type CidAlgorithm, cidToHex, packCids } from '../cid/cid.ts';
-import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { type ColumnValue, rowsOf, rowTypeOf } from '../platform/postgres/binary-parameters.ts';
+import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import type { Scope } from './scope.ts';
 import type { ChangeSource } from './vsync-journal.ts';
 
-interface CidOfKey {
-  readonly cid: Cid;
-  readonly key: string;
-}
-
-interface Stamp {
+/** What one commit does to CIDs of one scope. */
+export interface StampedCids {
+  readonly scope: Scope;
+  readonly cids: readonly { readonly cid: Cid; readonly key: string }[];
   readonly seq: number;
   readonly at: Date;
-  readonly source: ChangeSource;
   readonly algorithm: CidAlgorithm;
 }
+
+/** In the order of the composite type `dict_cid_row`. */
+const cidColumns = {
+  participant: 'text',
+  key_type: 'text',
+  cid: 'bytea',
+  key: 'text',
+  seq: 'bigint',
+  at: 'timestamptz',
+  algorithm: 'text',
+} as const;
 
 /** CIDs of the packed parameter `$n`, numbered from 1 as `at`. */
 const cut = (parameter: string): string =>
   `(SELECT at, substring(${parameter}::bytea FROM (at - 1) * 32 + 1 FOR 32) AS cid
     FROM generate_series(1, octet_length(${parameter}::bytea) / 32) AS at)`;
 
-/** CIDs and keys of the parameters `$3` and `$4`. Subscripts, ($4)[at], walk the array anew for each row: 70,000 took 6 s. */
-const cidsAndKeys = `(SELECT key, substring($3::bytea FROM (at::int - 1) * 32 + 1 FOR 32) AS cid
-    FROM unnest($4::text[]) WITH ORDINALITY AS named (key, at))`;
+const remove: Prepared = {
+  name: 'cids-remove',
+  text: `UPDATE dict_cids AS c SET removed_seq = found.seq, removed_at = found.at
+    FROM (
+      SELECT counting.place, given.seq, given.at
+      FROM unnest($1::dict_cid_row[]) AS given
+      CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM dict_cids
+        WHERE participant = given.participant AND key_type = given.key_type AND cid = given.cid AND removed_seq IS NULL
+        LIMIT 1) AS counting) AS found
+    WHERE c.ctid = found.place`,
+};
 
-/** Marks CIDs that count as removed at `stamp.seq`; answers how many did count. */
-export async function markRemoved(tx: Transaction, scope: Scope, cids: readonly CidOfKey[], stamp: Stamp): Promise<number> {
-  if (cids.length === 0) return 0;
-  const { rowCount } = await tx.query(
-    `UPDATE dict_cids AS c SET removed_seq = $4, removed_at = $5
-     FROM ${cut('$3')} AS given
-     WHERE c.participant = $1 AND c.key_type = $2 AND c.cid = given.cid AND c.removed_seq IS NULL`,
-    [scope.participant, scope.keyType, packed(cids), stamp.seq, stamp.at],
-  );
-  return rowCount;
+/** Marks CIDs that count as removed; answers how many did count. */
+export async function markRemoved(tx: Transaction, removed: readonly StampedCids[]): Promise<number> {
+  return await written(tx, remove, removed, []);
 }
 
-/** Inserts CIDs that count from `stamp.seq` on, where they do not count already; answers how many that were. */
-export async function insertCids(tx: Transaction, scope: Scope, cids: readonly CidOfKey[], stamp: Stamp): Promise<number> {
-  if (cids.length === 0) return 0;
-  const { rowCount } = await tx.query(
-    `INSERT INTO dict_cids (participant, key_type, cid, key, added_seq, removed_seq, added_at, removed_at, source, algorithm)
-     SELECT $1, $2, given.cid, given.key, $5, NULL, $6, NULL, $7, $8
-     FROM ${cidsAndKeys} AS given
-     WHERE NOT EXISTS (
-       SELECT FROM dict_cids c
-       WHERE c.participant = $1 AND c.key_type = $2 AND c.cid = given.cid AND c.removed_seq IS NULL)`,
-    [scope.participant, scope.keyType, packed(cids), keysOf(cids), stamp.seq, stamp.at, stamp.source, stamp.algorithm],
-  );
-  return rowCount;
+const insertColumns = 'participant, key_type, cid, key, added_seq, removed_seq, added_at, removed_at, source, algorithm';
+
+/** OFFSET 0 keeps the planner from making a join of it, which it would get wrong where it knows nothing of the table. */
+const add: Prepared = {
+  name: 'cids-add',
+  text: `INSERT INTO dict_cids (${insertColumns})
+    SELECT given.participant, given.key_type, given.cid, given.key, given.seq, NULL, given.at, NULL, $2, given.algorithm
+    FROM unnest($1::dict_cid_row[]) AS given
+    WHERE NOT EXISTS (
+      SELECT FROM dict_cids c
+      WHERE c.participant = given.participant AND c.key_type = given.key_type AND c.cid = given.cid AND c.removed_seq IS NULL
+      OFFSET 0)`,
+};
+
+/** Inserts CIDs that count from their seq on, where they do not count already; answers how many that were. */
+export async function insertCids(tx: Transaction, added: readonly StampedCids[], source: ChangeSource): Promise<number> {
+  return await written(tx, add, added, [source]);
 }
+
+const remember: Prepared = {
+  name: 'cids-remember',
+  text: `INSERT INTO dict_cids (${insertColumns})
+    SELECT given.participant, given.key_type, given.cid, given.key, given.seq, given.seq, given.at, given.at, $2, given.algorithm
+    FROM unnest($1::dict_cid_row[]) AS given
+    WHERE NOT EXISTS (
+      SELECT FROM dict_cids c
+      WHERE c.participant = given.participant AND c.key_type = given.key_type AND c.cid = given.cid
+      OFFSET 0)`,
+};
 
 /** Keeps CIDs that never counted, unless the base knows them already. */
-export async function insertHistory(tx: Transaction, scope: Scope, cids: readonly CidOfKey[], stamp: Stamp): Promise<void> {
-  if (cids.length === 0) return;
-  await tx.query(
-    `INSERT INTO dict_cids (participant, key_type, cid, key, added_seq, removed_seq, added_at, removed_at, source, algorithm)
-     SELECT $1, $2, given.cid, given.key, $5, $5, $6, $6, $7, $8
-     FROM ${cidsAndKeys} AS given
-     WHERE NOT EXISTS (SELECT FROM dict_cids c WHERE c.participant = $1 AND c.key_type = $2 AND c.cid = given.cid)`,
-    [scope.participant, scope.keyType, packed(cids), keysOf(cids), stamp.seq, stamp.at, stamp.source, stamp.algorithm],
+export async function insertHistory(tx: Transaction, met: readonly StampedCids[], source: ChangeSource): Promise<void> {
+  await written(tx, remember, met, [source]);
+}
+
+async function written(
+  tx: Transaction,
+  statement: Prepared,
+  stamped: readonly StampedCids[],
+  values: readonly unknown[],
+): Promise<number> {
+  const rows = stamped.flatMap(({ scope, cids, seq, at, algorithm }) =>
+    cids.map(({ cid, key }): ColumnValue[] => [scope.participant, scope.keyType, cid, key, seq, at, algorithm]),
   );
+  if (rows.length === 0) return 0;
+  const { rowCount } = await tx.prepared(statement, [rowsOf(await rowTypeOf(tx, 'dict_cid_row'), cidColumns, rows), ...values]);
+  return rowCount;
 }
 
 /** Which of these CIDs counted as of `seq`, as lower-case hex. */
@@ -93,12 +126,4 @@ export async function keysOfCids(sql: Sql, scope: Scope, cids: readonly Cid[]): 
     [scope.participant, scope.keyType, packCids(cids)],
   );
   return new Map(rows.map((row) => [cidToHex(asCid(row.cid)), row.key]));
-}
-
-function packed(cids: readonly CidOfKey[]): Uint8Array {
-  return packCids(cids.map(({ cid }) => cid));
-}
-
-function keysOf(cids: readonly CidOfKey[]): string[] {
-  return cids.map(({ key }) => key);
 }

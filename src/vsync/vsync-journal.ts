@@ -5,7 +5,8 @@
 
 import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
 import { assert } from '../platform/assert.ts';
-import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { arrayOf } from '../platform/postgres/binary-parameters.ts';
+import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import type { Scope } from './scope.ts';
 
 /** Where a change of the base came from. */
@@ -31,28 +32,54 @@ const recordBytes = 1 + CID_BYTES;
 const addedFlag = 1;
 const removedFlag = 0;
 
-type NewChanges = { readonly seq: number; readonly at: Date; readonly source: ChangeSource } & (
-  | { readonly bulk: true }
-  | {
-      readonly bulk?: never;
-      readonly added: readonly { readonly cid: Cid }[];
-      readonly removed: readonly { readonly cid: Cid }[];
-    }
-);
+/** What one commit writes into the journal. `changes` null: a bulk commit, which does not say which CIDs it changed. */
+export interface NewChanges {
+  readonly scope: Scope;
+  readonly seq: number;
+  readonly at: Date;
+  readonly source: ChangeSource;
+  readonly changes: {
+    readonly added: readonly { readonly cid: Cid }[];
+    readonly removed: readonly { readonly cid: Cid }[];
+  } | null;
+}
 
-/** Writes the journal row of one commit. */
-export async function appendChanges(tx: Transaction, scope: Scope, commit: NewChanges): Promise<void> {
-  await tx.query(
-    `INSERT INTO dict_vsync_changes (participant, key_type, seq, source, changes, committed_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-    [
-      scope.participant,
-      scope.keyType,
-      commit.seq,
-      commit.source,
-      commit.bulk ? null : packChanges(commit.added, commit.removed),
-      commit.at,
-    ],
-  );
+const append: Prepared = {
+  name: 'journal-append',
+  text: `INSERT INTO dict_vsync_changes (participant, key_type, seq, source, changes, committed_at)
+    SELECT participant, key_type, seq, source, changes, committed_at
+    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::timestamptz[])
+      AS given (participant, key_type, seq, source, changes, committed_at)`,
+};
+
+/** Writes the journal rows of commits. */
+export async function appendChanges(tx: Transaction, commits: readonly NewChanges[]): Promise<void> {
+  await tx.prepared(append, [
+    arrayOf(
+      'text',
+      commits.map(({ scope }) => scope.participant),
+    ),
+    arrayOf(
+      'text',
+      commits.map(({ scope }) => scope.keyType),
+    ),
+    arrayOf(
+      'bigint',
+      commits.map(({ seq }) => seq),
+    ),
+    arrayOf(
+      'text',
+      commits.map(({ source }) => source),
+    ),
+    arrayOf(
+      'bytea',
+      commits.map(({ changes }) => (changes === null ? null : packChanges(changes.added, changes.removed))),
+    ),
+    arrayOf(
+      'timestamptz',
+      commits.map(({ at }) => at),
+    ),
+  ]);
 }
 
 /** What the commits after `afterSeq`, up to and with `uptoSeq`, changed, in their order. At most `cidsMax` changes. */

@@ -8,7 +8,8 @@ import { type Cid, type CidAlgorithm, cidToHex } from '../cid/cid.ts';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
-import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { arrayOf } from '../platform/postgres/binary-parameters.ts';
+import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import { insertCids, insertHistory, markRemoved } from './cid-history.ts';
 import type { Scope } from './scope.ts';
 import { asVSync, emptyVSync, type VSync, xorInto } from './vsync.ts';
@@ -92,33 +93,89 @@ export async function lockVSyncs(tx: Transaction, scopes: readonly Scope[], now:
   }));
 }
 
+/** What happened to the CIDs of one scope, in the order in which it did. */
+export interface ScopeCommit {
+  readonly locked: LockedVSync;
+  readonly transitions: readonly CidTransition[];
+  readonly algorithm: CidAlgorithm;
+}
+
+export interface Committed {
+  readonly seq: number;
+  readonly vsync: VSync;
+  readonly keys: number;
+}
+
 /**
- * Commits what happened to the CIDs of one scope, in the given order, as the one commit `nextSeq`: history rows, journal, VSync
- * and count. At most once per scope and transaction. Throws `InvariantBroken` where a removed CID did not count or an added one
- * already did: the caller's view of the base was wrong, and nothing may be committed on it.
+ * Commits what happened to the CIDs of several scopes, for each as the one commit `nextSeq`: history rows, journal, VSync and count, one
+ * statement each for all scopes. At most once per scope and transaction. Throws `InvariantBroken` where a removed CID did not count or an
+ * added one already did: the caller's view of the base was wrong, and nothing may be committed on it.
  */
+export async function commitScopes(
+  tx: Transaction,
+  commits: readonly ScopeCommit[],
+  how: { readonly source: ChangeSource; readonly now: Date },
+): Promise<Committed[]> {
+  if (commits.length === 0) return [];
+  const nets = commits.map(({ locked, transitions, algorithm }) => {
+    const at = notBefore(locked.updatedAt, how.now);
+    return { locked, at, ...netTransitions(transitions), stamp: { scope: locked.scope, seq: locked.nextSeq, at, algorithm } };
+  });
+  const next = nets.map(({ locked, at, added, removed }) => ({ locked, at, ...vsyncAfter(locked, added, removed) }));
+  const marked = await markRemoved(
+    tx,
+    nets.map(({ stamp, removed }) => ({ ...stamp, cids: removed })),
+  );
+  const inserted = await insertCids(
+    tx,
+    nets.map(({ stamp, added }) => ({ ...stamp, cids: added })),
+    how.source,
+  );
+  const scopes = commits.map(({ locked }) => told(locked.scope)).join(', ');
+  const [removed, added] = [total(nets, 'removed'), total(nets, 'added')];
+  assert(marked === removed, `${scopes}: ${removed - marked} of ${removed} removed CIDs did not count`);
+  assert(inserted === added, `${scopes}: ${added - inserted} of ${added} added CIDs already counted`);
+  await insertHistory(
+    tx,
+    nets.map(({ stamp, history }) => ({ ...stamp, cids: history })),
+    how.source,
+  );
+  await appendChanges(
+    tx,
+    nets.map(({ locked, at, added: cids, removed: formerCids }) => {
+      const changes = { added: cids, removed: formerCids };
+      return { scope: locked.scope, seq: locked.nextSeq, at, source: how.source, changes };
+    }),
+  );
+  await writeVSyncs(tx, next);
+  return next.map(({ locked, vsync, keys }) => ({ seq: locked.nextSeq, vsync, keys }));
+}
+
+function total(nets: readonly Record<'added' | 'removed', readonly CidTransition[]>[], change: 'added' | 'removed'): number {
+  return nets.reduce((sum, net) => sum + net[change].length, 0);
+}
+
+function vsyncAfter(
+  locked: LockedVSync,
+  added: readonly CidTransition[],
+  removed: readonly CidTransition[],
+): { readonly vsync: VSync; readonly keys: number } {
+  const vsync = asVSync(Buffer.from(locked.vsync));
+  for (const { cid } of added) xorInto(vsync, cid);
+  for (const { cid } of removed) xorInto(vsync, cid);
+  return { vsync, keys: locked.keys + added.length - removed.length };
+}
+
+/** The same for one scope. */
 export async function commitTransitions(
   tx: Transaction,
   locked: LockedVSync,
   transitions: readonly CidTransition[],
   how: { readonly source: ChangeSource; readonly algorithm: CidAlgorithm; readonly now: Date },
-): Promise<{ readonly seq: number; readonly vsync: VSync; readonly keys: number }> {
-  const { scope, nextSeq } = locked;
-  const { added, removed, history } = netTransitions(transitions);
-  const at = notBefore(locked.updatedAt, how.now);
-  const stamp = { seq: nextSeq, at, source: how.source, algorithm: how.algorithm };
-  const marked = await markRemoved(tx, scope, removed, stamp);
-  assert(marked === removed.length, `${told(scope)}: ${removed.length - marked} of ${removed.length} removed CIDs did not count`);
-  const inserted = await insertCids(tx, scope, added, stamp);
-  assert(inserted === added.length, `${told(scope)}: ${added.length - inserted} of ${added.length} added CIDs already counted`);
-  await insertHistory(tx, scope, history, stamp);
-  await appendChanges(tx, scope, { seq: nextSeq, at, source: how.source, added, removed });
-  const vsync = asVSync(Buffer.from(locked.vsync));
-  for (const { cid } of added) xorInto(vsync, cid);
-  for (const { cid } of removed) xorInto(vsync, cid);
-  const keys = locked.keys + added.length - removed.length;
-  await writeVSync(tx, locked, { vsync, keys, at });
-  return { seq: nextSeq, vsync, keys };
+): Promise<Committed> {
+  const [committed] = await commitScopes(tx, [{ locked, transitions, algorithm: how.algorithm }], how);
+  assert(committed !== undefined, 'one scope is one commit');
+  return committed;
 }
 
 /**
@@ -133,8 +190,8 @@ export async function commitBulk(
   how: { readonly source: ChangeSource; readonly now: Date },
 ): Promise<{ readonly seq: number }> {
   const at = notBefore(locked.updatedAt, how.now);
-  await appendChanges(tx, locked.scope, { seq: locked.nextSeq, at, source: how.source, bulk: true });
-  await writeVSync(tx, locked, { ...present, at });
+  await appendChanges(tx, [{ scope: locked.scope, seq: locked.nextSeq, at, source: how.source, changes: null }]);
+  await writeVSyncs(tx, [{ locked, ...present, at }]);
   return { seq: locked.nextSeq };
 }
 
@@ -161,17 +218,54 @@ export async function readAllVSyncs(sql: Sql, participant?: Participant): Promis
   return rows.map((row) => ({ ...storedVSync(row), scope: { participant: row.participant, keyType: row.key_type } }));
 }
 
-async function writeVSync(
-  tx: Transaction,
-  locked: LockedVSync,
-  next: { readonly vsync: VSync; readonly keys: number; readonly at: Date },
-): Promise<void> {
-  const { rowCount } = await tx.query(
-    `UPDATE dict_vsyncs SET vsync = $3, keys = $4, seq = $5, updated_at = $6
-     WHERE participant = $1 AND key_type = $2 AND seq = $7`,
-    [locked.scope.participant, locked.scope.keyType, next.vsync, next.keys, locked.nextSeq, next.at, locked.seq],
-  );
-  assert(rowCount === 1, `${told(locked.scope)}: seq ${locked.seq} was committed to twice in one transaction`);
+interface NextVSync {
+  readonly locked: LockedVSync;
+  readonly vsync: VSync;
+  readonly keys: number;
+  readonly at: Date;
+}
+
+const write: Prepared = {
+  name: 'vsyncs-write',
+  text: `UPDATE dict_vsyncs AS v SET vsync = next.vsync, keys = next.keys, seq = next.seq, updated_at = next.at
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::bigint[])
+      AS next (participant, key_type, vsync, keys, seq, at, former)
+    WHERE v.participant = next.participant AND v.key_type = next.key_type AND v.seq = next.former`,
+};
+
+async function writeVSyncs(tx: Transaction, next: readonly NextVSync[]): Promise<void> {
+  const { rowCount } = await tx.prepared(write, [
+    arrayOf(
+      'text',
+      next.map(({ locked }) => locked.scope.participant),
+    ),
+    arrayOf(
+      'text',
+      next.map(({ locked }) => locked.scope.keyType),
+    ),
+    arrayOf(
+      'bytea',
+      next.map(({ vsync }) => vsync),
+    ),
+    arrayOf(
+      'bigint',
+      next.map(({ keys }) => keys),
+    ),
+    arrayOf(
+      'bigint',
+      next.map(({ locked }) => locked.nextSeq),
+    ),
+    arrayOf(
+      'timestamptz',
+      next.map(({ at }) => at),
+    ),
+    arrayOf(
+      'bigint',
+      next.map(({ locked }) => locked.seq),
+    ),
+  ]);
+  const scopes = next.map(({ locked }) => `${told(locked.scope)} at seq ${locked.seq}`).join(', ');
+  assert(rowCount === next.length, `${scopes}: one was committed to twice in one transaction`);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Entry } from '../../src/dict/entry.ts';
 import type { KeyType } from '../../src/dict/key-type.ts';
 import { participant } from '../../src/dict/participant.ts';
 import { sampleEntries } from '../../src/dict/sample-entries.ts';
-import type { ReceivedEvent } from '../../src/ingest/ingest-batch.ts';
+import type { ReceivedEvent } from '../../src/ingest/event-batch.ts';
 
 /** The entry with another account. */
 export function withAccount(entry: Entry, accountNumber: string): Entry {

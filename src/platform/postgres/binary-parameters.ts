@@ -1,0 +1,157 @@
+/**
+ * Parameters for many rows at once, in PostgreSQL's own binary form: arrays of one column, and arrays of whole rows (of
+ * a composite type that a migration made). The driver sends a Buffer as binary, so the server neither parses nor unescapes. Measured per
+ * row of 24 columns, on the server alone: `json_to_recordset` 15.5 µs, an array for each column 6.4 µs, one array of rows 3.5 µs.
+ */
+
+import type { PoolClient } from 'pg';
+import { assert } from '../assert.ts';
+import type { Transaction } from './database.ts';
+
+/** Column types that can be sent, under PostgreSQL's names; their OIDs are fixed by PostgreSQL. */
+const oids = { text: 25, bytea: 17, bigint: 20, timestamptz: 1184, uuid: 2950 } as const;
+
+export type ColumnType = keyof typeof oids;
+
+/** What stands for a value: uuid as text with hyphens, timestamptz as Date, bigint as a safe integer. */
+export type ColumnValue = string | number | Uint8Array | Date | null;
+
+/** Name → type of a composite type's attributes, in their order. */
+export type Columns = Readonly<Record<string, ColumnType>>;
+
+const epoch2000Ms = Date.UTC(2000, 0, 1);
+const two32 = 4_294_967_296;
+
+/** Bytes that grow as they are written. */
+class Packing {
+  #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytesExpected: number) {
+    this.#bytes = Buffer.allocUnsafe(bytesExpected);
+  }
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    this.#bytes.copy(grown, 0, 0, this.#at);
+    this.#bytes = grown;
+  }
+
+  int32(value: number): void {
+    this.#room(4);
+    this.#at = this.#bytes.writeInt32BE(value, this.#at);
+  }
+
+  /** The value after its length; null is a length of -1. */
+  value(type: ColumnType, value: ColumnValue): void {
+    if (value === null) {
+      this.int32(-1);
+    } else if (type === 'text') {
+      assert(typeof value === 'string', 'a text is a string');
+      this.#text(value);
+    } else if (type === 'bytea') {
+      assert(value instanceof Uint8Array, 'a bytea is bytes');
+      this.int32(value.length);
+      this.#room(value.length);
+      this.#bytes.set(value, this.#at);
+      this.#at += value.length;
+    } else if (type === 'uuid') {
+      assert(typeof value === 'string', 'a uuid is a string');
+      this.int32(16);
+      this.#room(16);
+      const written = this.#bytes.write(value.replaceAll('-', ''), this.#at, 16, 'hex');
+      assert(written === 16, 'a uuid has 32 hex digits');
+      this.#at += written;
+    } else {
+      assert(typeof value === 'number' || value instanceof Date, `a ${type} is a number or a date`);
+      // Microseconds stay far below 2^63 but not below 2^53 for every date: no rounding up to the year 2255.
+      this.int32(8);
+      this.#int64(value instanceof Date ? (value.getTime() - epoch2000Ms) * 1_000 : value);
+    }
+  }
+
+  #int64(value: number): void {
+    assert(Number.isSafeInteger(value), `${value} is a safe integer`);
+    this.#room(8);
+    const high = Math.floor(value / two32);
+    this.#at = this.#bytes.writeInt32BE(high, this.#at);
+    this.#at = this.#bytes.writeUInt32BE(value - high * two32, this.#at);
+  }
+
+  #text(value: string): void {
+    // Three bytes are the most that a UTF-16 unit takes in UTF-8.
+    this.#room(4 + value.length * 3);
+    const written = this.#bytes.write(value, this.#at + 4, 'utf8');
+    this.#bytes.writeInt32BE(written, this.#at);
+    this.#at += 4 + written;
+  }
+
+  /** Where the next byte goes. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Writes the number of bytes since `position + 4` at `position`. */
+  closeLength(position: number): void {
+    this.#bytes.writeInt32BE(this.#at - position - 4, position);
+  }
+
+  done(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
+  }
+}
+
+function beginArray(packing: Packing, elementOid: number, length: number): void {
+  packing.int32(1);
+  // Whether there are nulls: the server takes 1 for "perhaps".
+  packing.int32(1);
+  packing.int32(elementOid);
+  packing.int32(length);
+  packing.int32(1);
+}
+
+/** The values as one parameter `$n::TYPE[]`. */
+export function arrayOf(type: ColumnType, values: readonly ColumnValue[]): Buffer {
+  const packing = new Packing(64 + values.length * 40);
+  beginArray(packing, oids[type], values.length);
+  for (const value of values) packing.value(type, value);
+  return packing.done();
+}
+
+/** The rows as one parameter `$n::TYPE[]` of a composite type; `rowType` is its OID, each row has a value for each column. */
+export function rowsOf(rowType: number, columns: Columns, rows: readonly (readonly ColumnValue[])[]): Buffer {
+  const types = Object.values(columns);
+  const packing = new Packing(64 + rows.length * types.length * 24);
+  beginArray(packing, rowType, rows.length);
+  for (const row of rows) {
+    assert(row.length === types.length, `a row of ${types.length} columns has ${row.length} values`);
+    const position = packing.position;
+    packing.int32(0);
+    packing.int32(types.length);
+    for (const [at, type] of types.entries()) {
+      packing.int32(oids[type]);
+      packing.value(type, row[at] ?? null);
+    }
+    packing.closeLength(position);
+  }
+  return packing.done();
+}
+
+const rowTypes = new WeakMap<PoolClient, Map<string, number>>();
+
+/** The OID of a composite type; asked once per connection. */
+export async function rowTypeOf(tx: Transaction, type: string): Promise<number> {
+  let known = rowTypes.get(tx.connection);
+  if (known === undefined) {
+    known = new Map();
+    rowTypes.set(tx.connection, known);
+  }
+  const oid = known.get(type);
+  if (oid !== undefined) return oid;
+  const { rows } = await tx.query<{ oid: number }>('SELECT $1::regtype::oid AS oid', [type]);
+  const found = rows[0]?.oid;
+  assert(found !== undefined, `the type ${type} is there`);
+  known.set(type, found);
+  return found;
+}
