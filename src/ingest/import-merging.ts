@@ -13,9 +13,10 @@ import type { Database, Sql, Transaction } from '../platform/postgres/database.t
 import { foldBuckets } from '../vsync/bucket-store.ts';
 import { unfoldedBytes } from '../vsync/vsync-journal.ts';
 import { type CidTransition, commitTransitions, type LockedVSync } from '../vsync/vsync-store.ts';
-import { areKnown, type LockedScopes, lockScopes, lockStates, untilUncontended } from './batch-commit.ts';
-import { type Fold, foldBatch } from './batch-fold.ts';
-import { ENTRY_COLUMNS, type EntryRow, storedEntry, writeEntries } from './entry-store.ts';
+import { areKnown, type LockedScopes, lockScopes, untilUncontended } from './batch-commit.ts';
+import { type Fold, foldGroups, groupByKey } from './batch-fold.ts';
+import { ENTRY_COLUMNS, type EntryRow, storedEntry } from './entry-row.ts';
+import { readHeldEntries, writeEntries } from './entry-store.ts';
 import type { KeyImported } from './entry-transition.ts';
 import { advanceRun, checkAlgorithms, type ImportRun, scopesOf } from './import-run.ts';
 
@@ -92,8 +93,8 @@ async function mergeLocked(tx: Transaction, run: ImportRun, range: Range, now: D
   checkAlgorithms(run, locks);
   const inserted = await insertUnknown(tx, range, locks, now);
   const found = await counted(tx, byKey, range);
-  const rows = await readDifferent(tx, range);
-  const fold = foldBatch(rows, await lockStates(tx, rows), locks.algorithmOf);
+  const groups = groupByKey(await readDifferent(tx, range));
+  const fold = foldGroups(groups, await readHeldEntries(tx, groups), locks.algorithmOf);
   for (const vsync of locks.vsyncs) await commitScope(tx, locks, vsync, inserted, fold, now);
   const having = (outcome: string): number => fold.events.filter((event) => event.outcome === outcome).length;
   const insertedUnresolved = inserted.filter(({ cid }) => cid === null).length;
