@@ -15,6 +15,8 @@ export interface ProgramSide {
 }
 
 export interface FunctionSide {
+  /** What has to be made ready in the same process; not timed where `work` is. */
+  readonly before?: (fixture: Fixture) => Promise<void>;
   /** Runs in a Node process of its own. Answers how many items it did; throws where the result is not right. */
   readonly run: (fixture: Fixture) => Promise<number>;
   /** Arguments of Node for that process. */

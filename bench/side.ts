@@ -7,8 +7,10 @@ const [name = '', sideName = '', fixtureText = ''] = process.argv.slice(2);
 const { bench }: { readonly bench: Bench } = await import(`./cases/${name}.ts`);
 const side = bench.sides[sideName];
 if (side === undefined || !('run' in side)) throw new TypeError(`bench ${name} has no function side ${sideName}`);
+const fixture = JSON.parse(fixtureText);
+await side.before?.(fixture);
 const startMs = performance.now();
-const items = await side.run(JSON.parse(fixtureText));
+const items = await side.run(fixture);
 const seconds = (performance.now() - startMs) / 1_000;
 // Kilobytes, on every system that Node knows. A side may have left a handle open: what it came to is written, and it ends.
 writeSync(1, `\n${JSON.stringify({ items, seconds, peakBytes: process.resourceUsage().maxRSS * 1_024 })}\n`);

@@ -20,8 +20,6 @@ export function inThisThread(stagedWith: StagedWith): RowParser {
   return { width: 1, parse: async (block) => parseBlock(block, rows), close: async () => {} };
 }
 
-/** Of TypeScript in a clone, of JavaScript in the package. */
-
 interface Waiting {
   resolve(parsed: ParsedBlock): void;
   reject(cause: Error): void;

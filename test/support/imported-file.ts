@@ -7,9 +7,11 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import type { TestContext } from 'node:test';
 import { RefusedFile } from '../../src/cli/refused-file.ts';
+import type { Participant } from '../../src/dict/participant.ts';
 import type { ImportResult } from '../../src/ingest/entry-import.ts';
 import { type FileImportDeps, type ImportListener, importFile } from '../../src/ingest/file-import.ts';
 import type { ImportFormat } from '../../src/ingest/import-run.ts';
+import { ensureParticipants, lockParticipant, writeParticipant } from '../../src/ingest/participant-store.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';
 
@@ -48,4 +50,22 @@ export async function importOf(database: Database, file: string, given: ImportGi
     await refused.close();
     await handle.close();
   }
+}
+
+/** That participant's CIDs are made by the other algorithm from now on. */
+export async function withOtherAlgorithm(database: Database, ispb: Participant): Promise<void> {
+  await database.transaction(async (tx) => {
+    await ensureParticipants(tx, [ispb], systemClock.now());
+    const { rules } = await lockParticipant(tx, ispb);
+    await writeParticipant(tx, { ...rules, cidAlgorithm: 'canonical-json-1.0' }, systemClock.now());
+  });
+}
+
+/** Whether nothing is left of any import but what it loaded. */
+export async function isClean(database: Database): Promise<boolean> {
+  const { rows } = await database.query<{ clean: boolean }>(
+    `SELECT NOT EXISTS (SELECT FROM import_runs) AND to_regclass('import_entries') IS NULL AND to_regclass('import_cids') IS NULL
+       AND to_regclass('import_rest') IS NULL AS clean`,
+  );
+  return rows[0]?.clean === true;
 }
