@@ -189,7 +189,7 @@ describe('commands over files, given a file that is', () => {
     }
   });
 
-  it('a pipe that nobody writes to: waited for, and left when interrupted', posix, async (t) => {
+  it('a pipe that stays silent: waited for, and left when interrupted', posix, async (t) => {
     const cwd = directoryWith(t, '');
     execFileSync('mkfifo', [path.join(cwd, 'pipe')]);
     for (const command of commands) {
