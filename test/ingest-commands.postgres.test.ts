@@ -166,7 +166,7 @@ const refusals: readonly (readonly [readonly string[], number, RegExp])[] = [
   [['ingest', 'FILE', 'another'], 2, /too many arguments/],
   [['ingest', 'FILE', '--sloppy'], 2, /unknown option '--sloppy'/],
   [['ingest', 'nowhere.ndjson'], 1, /nowhere\.ndjson cannot be read: ENOENT/],
-  [['ingest', '.'], 1, /\. cannot be read: it is a directory/],
+  [['ingest', '.'], 1, /\. cannot be read: EISDIR: it is a directory/],
   [['import'], 2, /missing required argument 'file'|required option/],
   [['import', 'FILE'], 2, /required option '--as-of <time>' not specified/],
   [['import', 'FILE', '--as-of', 'yesterday'], 2, /--as-of.*'yesterday' is invalid.*a date and time with zone/],
