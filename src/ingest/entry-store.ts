@@ -112,6 +112,20 @@ export async function readEntry(sql: Sql, participant: Participant, key: string)
   return rows[0] === undefined ? null : storedEntry(rows[0]);
 }
 
+/** The rows of these keys as they are now, by key; keys without a row are absent from the answer. */
+export async function readEntries(
+  sql: Sql,
+  participant: Participant,
+  keys: readonly string[],
+): Promise<Map<string, StoredEntry>> {
+  if (keys.length === 0) return new Map();
+  const { rows } = await sql.query<EntryRow>(`SELECT ${columns} FROM dict_entries WHERE participant = $1 AND key = ANY ($2)`, [
+    participant,
+    keys,
+  ]);
+  return new Map(rows.map((row) => [row.key, storedEntry(row)]));
+}
+
 /** The next rows of a scope in the order of their keys, after that key (null: from the first); at most `limit`. */
 export async function readEntriesAfter(
   sql: Sql,
