@@ -171,7 +171,7 @@ const optionTable = {
     downloadIdleMs: option(duration(second, hour), '60s', 'A download without a byte for this long is given up.'),
     differencesMax: option(
       integer(1, 10_000_000),
-      '36000',
+      '72000',
       'A file that differs in more CIDs than this is not settled one by one: an import is what is needed.',
     ),
     byCidConcurrency: option(integer(1, 256), '16', 'Entries asked for by CID at a time.'),

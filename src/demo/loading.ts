@@ -5,13 +5,13 @@ import { writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import type { SampleEntry } from '../dict/sample-entries.ts';
 import { flatEntry } from '../event/flat-entry.ts';
-import { importBase } from '../ingest/entry-import.ts';
+import { type ImportDeps, importBase } from '../ingest/entry-import.ts';
 import { ndjsonRows } from '../ingest/import-file.ts';
 import type { DemoWorld } from './world.ts';
 
 /** Loads these entries as of that time. `onProgress` hears the rows so far. */
 export async function loadBase(
-  world: Pick<DemoWorld, 'directory'> & { readonly base: Pick<DemoWorld['base'], 'database' | 'clock'> },
+  world: Pick<DemoWorld, 'directory'> & { readonly base: ImportDeps },
   entries: readonly SampleEntry[],
   asOf: Date,
   onProgress: (keys: number) => void,

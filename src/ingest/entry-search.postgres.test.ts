@@ -1,17 +1,17 @@
-/** Every way to look an entry up goes by an index, shown on a base of a million. */
+/** Looking entries up by what a person knows of them. That each way goes by an index is test/query-plans.postgres.test.ts. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';
 import { participant } from '../dict/participant.ts';
 import type { Sql } from '../platform/postgres/database.ts';
-import { type EntrySearch, searchEntries, searchStatement } from './entry-search.ts';
+import { searchEntries } from './entry-search.ts';
 
-const entries = 1_000_000;
+const entries = 1_000;
 const ours = participant('00038166');
 const participants = [ours, participant('60746948')];
 
-/** A million rows made by the server itself: 32-byte CIDs by SHA-256 of the number, keys of eleven digits. */
+/** Rows made by the server itself: 32-byte CIDs by SHA-256 of the number, keys of eleven digits. */
 async function fill(database: Sql): Promise<void> {
   await database.query(
     `INSERT INTO dict_entries (participant, key, key_type, status, cid, branch, account_number, account_type, owner_type,
@@ -27,39 +27,12 @@ async function fill(database: Sql): Promise<void> {
      SELECT participant, key_type, cid, key, 1, $1, 'import', 'dict' FROM dict_entries`,
     [new Date(0)],
   );
-  await database.query('ANALYZE dict_entries');
-  await database.query('ANALYZE dict_cids');
-}
-
-async function plan(database: Sql, search: EntrySearch): Promise<string> {
-  const { text, values } = searchStatement(search, 50);
-  const { rows } = await database.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
-  return rows.map((row) => row['QUERY PLAN']).join('\n');
 }
 
 const cid = Buffer.from('2fdc0e8f5ec1a9eb1f0b4b8eb8f2a9f2d9f3d1d2c1c9b6f8f1d2a3b4c5d6e7f8', 'hex');
-const searches: readonly { readonly name: string; readonly search: EntrySearch; readonly index: RegExp }[] = [
-  { name: 'key', search: { by: 'key', participants, key: '00000000042' }, index: /dict_entries_pkey/ },
-  { name: 'CID', search: { by: 'cid', participants, cid }, index: /dict_cids_pkey/ },
-  {
-    name: 'account',
-    search: { by: 'account', participants, accountNumber: '0000000021', branch: null },
-    index: /dict_entries_by_account/,
-  },
-  { name: 'key type', search: { by: 'keyType', participants, keyType: 'PHONE' }, index: /dict_entries_by_type/ },
-];
-
-test('looking entries up in a base of 1,000,000', async (t) => {
+test('looking entries up', async (t) => {
   const database = await testDatabase(t);
   await fill(database);
-
-  for (const { name, search, index } of searches) {
-    await t.test(`goes by an index for the ${name}, never through the table`, async () => {
-      const text = await plan(database, search);
-      assert.match(text, index);
-      assert.doesNotMatch(text, /Seq Scan on dict_/);
-    });
-  }
 
   await t.test('finds the entries of an account, and only those', async () => {
     const search = { by: 'account', participants, accountNumber: '0000000021', branch: '0001' } as const;

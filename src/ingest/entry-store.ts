@@ -37,6 +37,20 @@ export async function readEntry(sql: Sql, participant: Participant, key: string)
   return rows[0] === undefined ? null : storedEntry(rows[0]);
 }
 
+/** The rows of these keys as they are now, by key; keys without a row are absent from the answer. */
+export async function readEntries(
+  sql: Sql,
+  participant: Participant,
+  keys: readonly string[],
+): Promise<Map<string, StoredEntry>> {
+  if (keys.length === 0) return new Map();
+  const { rows } = await sql.query<EntryRow>(
+    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2)`,
+    [participant, keys],
+  );
+  return new Map(rows.map((row) => [row.key, storedEntry(row)]));
+}
+
 /** The next rows of a scope in the order of their keys, after that key (null: from the first); at most `limit`. */
 export async function readEntriesAfter(
   sql: Sql,
@@ -47,15 +61,6 @@ export async function readEntriesAfter(
     `SELECT ${ENTRY_COLUMNS} FROM dict_entries
      WHERE participant = $1 AND key_type = $2 AND ($3::text IS NULL OR key > $3) ORDER BY key LIMIT $4`,
     [participant, keyType, after, limit],
-  );
-  return rows.map(storedEntry);
-}
-
-/** The rows of these keys as they are, not locked; keys without a row, or of another key type, are absent. By key. */
-export async function readEntries(sql: Sql, { participant, keyType }: Scope, keys: readonly string[]): Promise<StoredEntry[]> {
-  const { rows } = await sql.query<EntryRow>(
-    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) AND key_type = $3 ORDER BY key`,
-    [participant, keys, keyType],
   );
   return rows.map(storedEntry);
 }

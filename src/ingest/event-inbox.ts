@@ -56,7 +56,10 @@ export async function takeEvents(tx: Transaction, events: readonly TakenEvent[],
   ]);
 }
 
-/** Deletes at most `rowsMax` events that were taken in before that time. Answers how many. */
+/**
+ * Deletes at most `rowsMax` events that were taken in before that time. Answers how many. Their places as an array are gone to one by
+ * one, whatever PostgreSQL expects; joined, with old statistics it reads the whole inbox.
+ */
 export async function pruneInbox(sql: Sql, before: Date, rowsMax: number): Promise<number> {
   const { rowCount } = await sql.query(
     `DELETE FROM event_inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM event_inbox WHERE received_at < $1 LIMIT $2))`,

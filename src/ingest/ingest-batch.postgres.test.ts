@@ -144,7 +144,9 @@ describe('a batch of events', () => {
     const database = await testDatabase(t);
     const correction = { correction: 'upsert', cid: computeCid(entry, requestId), entry, requestId } as const;
     await ingest(database, event('key.created', 1, entry, requestId));
-    await database.transaction((tx) => tellCore(tx, { participant: ours, key, keyType: 'PHONE' }, correction, new Date(), null));
+    await database.transaction((tx) =>
+      tellCore(tx, [{ participant: ours, key, keyType: 'PHONE', correction }], new Date(), null),
+    );
     const settled = async (): Promise<(string | null)[]> => {
       const { rows } = await database.query<{ settled_by: string | null }>('SELECT settled_by FROM core_corrections');
       return rows.map((row) => row.settled_by);
@@ -159,7 +161,9 @@ describe('a batch of events', () => {
     const database = await testDatabase(t);
     const cid = computeCid(entry, requestId);
     const correction = { correction: 'upsert', cid, entry, requestId } as const;
-    await database.transaction((tx) => tellCore(tx, { participant: ours, key, keyType: 'PHONE' }, correction, new Date(), null));
+    await database.transaction((tx) =>
+      tellCore(tx, [{ participant: ours, key, keyType: 'PHONE', correction }], new Date(), null),
+    );
     const acknowledged = (cidText: string): EventText => {
       ids += 1;
       return { action: 'core.acknowledged', event_id: `a${ids}`, occurred_at: at(9), payload: { key, ispb: ours, cid: cidText } };

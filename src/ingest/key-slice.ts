@@ -31,7 +31,9 @@ async function readCounting(sql: Sql, scope: Scope, keys: readonly string[]): Pr
 
 /** What there is of these keys, in their order. To be read in one moment: a repeatable read, or under the scope's lock. */
 export async function readKeys(sql: Sql, scope: Scope, keys: readonly string[]): Promise<KeyFacts[]> {
-  const entries = new Map((await readEntries(sql, scope, keys)).map((entry) => [entry.key, entry]));
+  const rows = await readEntries(sql, scope.participant, keys);
+  // A row of another key type is that one's to judge.
+  const entries = new Map([...rows].filter(([, entry]) => entry.keyType === scope.keyType));
   const counting = await readCounting(sql, scope, keys);
   return keys.map((key) => ({ key, entry: entries.get(key) ?? null, counting: counting.get(key) ?? [] }));
 }

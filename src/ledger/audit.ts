@@ -60,6 +60,13 @@ async function lockChain(transaction: Transaction, participant: string): Promise
   return rows[0]?.hash ?? firstHash;
 }
 
+/** A record with its place in its participant's chain. */
+interface ChainedRecord {
+  readonly record: AuditRecord;
+  readonly previous: Buffer;
+  readonly hash: Buffer;
+}
+
 /**
  * Appends records to the chains of their participants. Holds a lock per participant until the transaction ends: call it last
  * in a transaction. Read committed only, since it must see the rows of whoever held the lock before.
@@ -68,34 +75,44 @@ export async function appendAudit(transaction: Transaction, records: readonly Au
   const participants = [...new Set(records.map((record) => record.participant))].sort();
   for (const participant of participants) {
     let previous = await lockChain(transaction, participant);
+    const chained: ChainedRecord[] = [];
     for (const record of records) {
       if (record.participant !== participant) continue;
       const hash = chainHash(previous, record);
-      await insertRecord(transaction, record, previous, hash);
+      chained.push({ record, previous, hash });
       previous = hash;
     }
+    await insertRecords(transaction, chained);
   }
 }
 
-async function insertRecord(transaction: Transaction, record: AuditRecord, previous: Buffer, hash: Buffer): Promise<void> {
+/** One statement for all of them: the lock of the chain is held meanwhile. Ids follow the order that the rows are selected in. */
+async function insertRecords(transaction: Transaction, chained: readonly ChainedRecord[]): Promise<void> {
+  const rows = chained.map(({ record, previous, hash }) => ({
+    participant: record.participant,
+    key_type: record.keyType,
+    occurred_at: record.occurredAt.toISOString(),
+    actor: record.actor.name,
+    authenticated: record.actor.authenticated,
+    kind: record.kind,
+    action: record.action,
+    outcome: record.outcome,
+    details: record.details,
+    correlation_id: record.correlationId,
+    previous_hash: previous.toString('hex'),
+    hash: hash.toString('hex'),
+  }));
   await transaction.query(
     `INSERT INTO audit_log (participant, key_type, occurred_at, actor, authenticated, kind, action, outcome, details,
        correlation_id, previous_hash, hash)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-    [
-      record.participant,
-      record.keyType,
-      record.occurredAt,
-      record.actor.name,
-      record.actor.authenticated,
-      record.kind,
-      record.action,
-      record.outcome,
-      JSON.stringify(record.details),
-      record.correlationId,
-      previous,
-      hash,
-    ],
+     SELECT participant, key_type, occurred_at, actor, authenticated, kind, action, outcome, details, correlation_id,
+       decode(previous_hash, 'hex'), decode(hash, 'hex')
+     FROM ROWS FROM (json_to_recordset($1) AS (participant text, key_type text, occurred_at timestamptz, actor text,
+       authenticated boolean, kind text, action text, outcome text, details jsonb, correlation_id text, previous_hash text,
+       hash text)) WITH ORDINALITY AS given (participant, key_type, occurred_at, actor, authenticated, kind, action, outcome,
+       details, correlation_id, previous_hash, hash, position)
+     ORDER BY position`,
+    [JSON.stringify(rows)],
   );
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Entry } from '../dict/entry.ts';
+import { assert } from '../platform/assert.ts';
 import { arrayOf } from '../platform/postgres/binary-parameters.ts';
 import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import { appendOutbox } from './outbox.ts';
@@ -19,51 +20,79 @@ export interface CorrectedKey {
   readonly keyType: string;
 }
 
-/** Tells the core of one correction, in the transaction of the repair. An earlier one for the same key is superseded. */
+/** A correction of one key. */
+export interface KeyCorrection extends CorrectedKey {
+  readonly correction: CoreCorrection;
+}
+
+/**
+ * Tells the core of corrections, in the transaction of the repairs. Earlier ones for the same keys are superseded. Each key at most
+ * once per call.
+ */
 export async function tellCore(
   transaction: Transaction,
-  { participant, key, keyType }: CorrectedKey,
-  correction: CoreCorrection,
+  corrections: readonly KeyCorrection[],
   now: Date,
   correlationId: string | null,
 ): Promise<void> {
-  const cid = correction.correction === 'upsert' ? Buffer.from(correction.cid) : null;
-  await settlePending(transaction, participant, key, 'superseded', now);
-  const { rows } = await transaction.query<{ id: string }>(
-    `INSERT INTO core_corrections (id, participant, key, key_type, correction, cid, told_at)
-     VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6) RETURNING id`,
-    [participant, key, keyType, correction.correction, cid, now],
+  if (corrections.length === 0) return;
+  await supersede(transaction, corrections, now);
+  const ids = await insertCorrections(transaction, corrections, now);
+  await appendOutbox(
+    transaction,
+    corrections.map(({ participant, key, keyType, correction }) => {
+      const id = ids.get(`${participant} ${key}`);
+      assert(id !== undefined, 'every correction was written');
+      const state =
+        correction.correction === 'upsert'
+          ? { entry: correction.entry, request_id: correction.requestId, cid: hexOf(correction) }
+          : {};
+      return {
+        type: 'br.dict.vsync.CoreCorrectionRequested',
+        participant,
+        partitionKey: key,
+        payload: { correction_id: id, correction: correction.correction, key, key_type: keyType, ...state },
+        occurredAt: now,
+        correlationId,
+      };
+    }),
   );
-  const state =
-    correction.correction === 'upsert'
-      ? { entry: correction.entry, request_id: correction.requestId, cid: cid?.toString('hex') }
-      : {};
-  await appendOutbox(transaction, [
-    {
-      type: 'br.dict.vsync.CoreCorrectionRequested',
-      participant,
-      partitionKey: key,
-      payload: { correction_id: rows[0]?.id, correction: correction.correction, key, key_type: keyType, ...state },
-      occurredAt: now,
-      correlationId,
-    },
-  ]);
 }
 
-async function settlePending(
-  transaction: Transaction,
-  participant: string,
-  key: string,
-  by: 'acknowledged' | 'superseded',
-  now: Date,
-  cid: string | null = null,
-): Promise<number> {
-  const { rowCount } = await transaction.query(
-    `UPDATE core_corrections SET settled_at = $3, settled_by = $4
-     WHERE participant = $1 AND key = $2 AND settled_at IS NULL AND ($5::text IS NULL OR cid = decode($5, 'hex'))`,
-    [participant, key, now, by, cid],
+async function supersede(transaction: Transaction, corrections: readonly CorrectedKey[], now: Date): Promise<void> {
+  await transaction.query(
+    `UPDATE core_corrections AS pending SET settled_at = $3, settled_by = 'superseded'
+     FROM unnest($1::text[], $2::text[]) AS given (participant, key)
+     WHERE pending.participant = given.participant AND pending.key = given.key AND pending.settled_at IS NULL`,
+    [corrections.map(({ participant }) => participant), corrections.map(({ key }) => key), now],
   );
-  return rowCount;
+}
+
+/** The ids of the rows, by participant and key. */
+async function insertCorrections(
+  transaction: Transaction,
+  corrections: readonly KeyCorrection[],
+  now: Date,
+): Promise<Map<string, string>> {
+  const given = corrections.map(({ participant, key, keyType, correction }) => ({
+    participant,
+    key,
+    key_type: keyType,
+    correction: correction.correction,
+    cid: hexOf(correction),
+  }));
+  const { rows } = await transaction.query<{ id: string; participant: string; key: string }>(
+    `INSERT INTO core_corrections (id, participant, key, key_type, correction, cid, told_at)
+     SELECT gen_random_uuid(), participant, key, key_type, correction, decode(cid, 'hex'), $2
+     FROM json_to_recordset($1) AS given (participant text, key text, key_type text, correction text, cid text)
+     RETURNING id, participant, key`,
+    [JSON.stringify(given), now],
+  );
+  return new Map(rows.map(({ id, participant, key }) => [`${participant} ${key}`, id]));
+}
+
+function hexOf(correction: CoreCorrection): string | null {
+  return correction.correction === 'upsert' ? Buffer.from(correction.cid).toString('hex') : null;
 }
 
 /** The state that an event of the core's showed for a key: the CID it then has, or null when the core deleted it. */
@@ -126,7 +155,12 @@ export async function settleByAcknowledgement(
   { participant, key, cid }: { readonly participant: string; readonly key: string; readonly cid?: string | null },
   now: Date,
 ): Promise<boolean> {
-  return (await settlePending(transaction, participant, key, 'acknowledged', now, cid)) > 0;
+  const { rowCount } = await transaction.query(
+    `UPDATE core_corrections SET settled_at = $3, settled_by = 'acknowledged'
+     WHERE participant = $1 AND key = $2 AND settled_at IS NULL AND ($4::text IS NULL OR cid = decode($4, 'hex'))`,
+    [participant, key, now, cid ?? null],
+  );
+  return rowCount > 0;
 }
 
 /** How many corrections wait for the core, and since when the oldest does, per participant and key type. */

@@ -97,11 +97,12 @@ const entry: Entry = {
 const cid = Buffer.alloc(32, 7);
 const corrected = { participant: ours, key: entry.key, keyType: 'CPF' };
 const upsert = { correction: 'upsert', cid, entry, requestId: '00000000-0000-4000-8000-000000000001' } as const;
+const deletion = { correction: 'delete' } as const;
 
 describe('corrections pending at core', () => {
   it('are told through the outbox and counted with their age until the core’s own event carries the same CID', async (t) => {
     const database = await testDatabase(t);
-    await database.transaction((transaction) => tellCore(transaction, corrected, upsert, now, null));
+    await database.transaction((transaction) => tellCore(transaction, [{ ...corrected, correction: upsert }], now, null));
     const { rows } = await database.query<{ type: string; correction: string }>(
       `SELECT type, payload ->> 'correction' AS correction FROM event_outbox`,
     );
@@ -116,7 +117,7 @@ describe('corrections pending at core', () => {
 
   it('are superseded by an event of the core that says otherwise', async (t) => {
     const database = await testDatabase(t);
-    await database.transaction((transaction) => tellCore(transaction, corrected, { correction: 'delete' }, now, null));
+    await database.transaction((transaction) => tellCore(transaction, [{ ...corrected, correction: deletion }], now, null));
     const other = [{ participant: ours, key: entry.key, cid }];
     await database.transaction((transaction) => settleByEcho(transaction, other, later));
     assert.deepEqual(await settledBy(database), ['superseded']);
@@ -124,8 +125,8 @@ describe('corrections pending at core', () => {
 
   it('are superseded by a later correction of the same key, and settled by the core’s acknowledgement', async (t) => {
     const database = await testDatabase(t);
-    await database.transaction((transaction) => tellCore(transaction, corrected, upsert, now, null));
-    await database.transaction((transaction) => tellCore(transaction, corrected, { correction: 'delete' }, later, null));
+    await database.transaction((transaction) => tellCore(transaction, [{ ...corrected, correction: upsert }], now, null));
+    await database.transaction((transaction) => tellCore(transaction, [{ ...corrected, correction: deletion }], later, null));
     assert.equal(await database.transaction((transaction) => settleByAcknowledgement(transaction, corrected, later)), true);
     assert.equal(await database.transaction((transaction) => settleByAcknowledgement(transaction, corrected, later)), false);
     assert.deepEqual(await settledBy(database), ['superseded', 'acknowledged']);

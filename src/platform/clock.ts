@@ -26,9 +26,8 @@ export const systemClock: Clock = {
   sleep: sleepReal,
 };
 
-/** A clock that starts at the present and runs `factor` times as fast as the system's. */
-export function scaledClock(factor: number): Clock {
-  const startMs = Date.now();
+/** A clock that starts at that time, the present by default, and runs `factor` times as fast as the system's. */
+export function scaledClock(factor: number, startMs: number = Date.now()): Clock {
   return {
     now: () => new Date(startMs + (Date.now() - startMs) * factor),
     sleep: (ms, signal) => sleepReal(ms / factor, signal),

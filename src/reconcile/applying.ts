@@ -19,13 +19,14 @@ import { membershipAsOf } from '../vsync/cid-history.ts';
 import { commitTransitions, type LockedVSync, lockVSyncs } from '../vsync/vsync-store.ts';
 import { type ByCidAnswer, lookUp } from './by-cid.ts';
 import { heartbeat, inState, type OpenRun, type StepInput } from './claiming.ts';
-import { type Divergence, type DivergenceChange, readSettled, tallyRun, updateDivergences } from './divergence-store.ts';
+import { tallyRun } from './divergence-counts.ts';
+import { type Divergence, type DivergenceChange, readSettled, updateDivergences } from './divergence-store.ts';
 import { holdForIngest } from './ingest-hold.ts';
 import { proveAnswer } from './judgement.ts';
 import { readPolicy } from './participant-policy.ts';
 import { go, type Next, type ReconcileDeps } from './reconciliation.ts';
 import { type Repair, repairFromDict, repairOrphan } from './repair.ts';
-import { insertReview } from './review-store.ts';
+import { insertReviews, type NewReview } from './review-store.ts';
 import { fenceRun, updateRun } from './run-store.ts';
 
 /** A repair that passed its last proof. */
@@ -219,29 +220,18 @@ function repairOf(
 
 /** Audit rows for every repair, the core's corrections, and one alert for all orphans of the batch. */
 async function tell(deps: ReconcileDeps, tx: Transaction, run: OpenRun, planned: readonly Planned[], now: Date): Promise<void> {
-  for (const { repair } of planned) {
-    if (repair.core === null) continue;
-    await tellCore(tx, { participant: run.participant, key: repair.row.key, keyType: run.keyType }, repair.core, now, run.id);
-  }
+  const corrections = planned.flatMap(({ repair }) =>
+    repair.core === null
+      ? []
+      : [{ participant: run.participant, key: repair.row.key, keyType: run.keyType, correction: repair.core }],
+  );
+  await tellCore(tx, corrections, now, run.id);
   const orphans = planned.filter(({ divergence }) => divergence.kind === 'orphaned');
-  for (const { divergence, repair } of orphans.filter(({ repair }) => repair.review)) {
-    await insertReview(
-      tx,
-      {
-        id: deps.newId(),
-        participant: run.participant,
-        keyType: run.keyType,
-        key: repair.row.key,
-        reason: 'orphaned',
-        detail: 'DICT answered 404 for this CID after the grace',
-        divergenceId: divergence.id,
-        localCid: Buffer.from(divergence.cid),
-        dictCid: null,
-        entrySeq: repair.row.seq,
-      },
-      now,
-    );
-  }
+  await insertReviews(
+    tx,
+    orphans.filter(({ repair }) => repair.review).map((one) => orphanReview(deps, run, one)),
+    now,
+  );
   if (orphans.length > 0) {
     await appendOutbox(tx, [
       {
@@ -284,4 +274,19 @@ async function tell(deps: ReconcileDeps, tx: Transaction, run: OpenRun, planned:
       correlationId: run.id,
     })),
   );
+}
+
+function orphanReview(deps: ReconcileDeps, run: OpenRun, { divergence, repair }: Planned): NewReview {
+  return {
+    id: deps.newId(),
+    participant: run.participant,
+    keyType: run.keyType,
+    key: repair.row.key,
+    reason: 'orphaned',
+    detail: 'DICT answered 404 for this CID after the grace',
+    divergenceId: divergence.id,
+    localCid: Buffer.from(divergence.cid),
+    dictCid: null,
+    entrySeq: repair.row.seq,
+  };
 }

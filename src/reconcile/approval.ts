@@ -3,8 +3,6 @@
  * not covered, what turns out stale when it is applied is dropped. Whoever asked for the run cannot approve it.
  */
 
-import { createHash } from 'node:crypto';
-import { cidToHex } from '../cid/cid.ts';
 import { type Actor, appendAudit, systemActor } from '../ledger/audit.ts';
 import { appendOutbox } from '../ledger/outbox.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -13,7 +11,8 @@ import { readVSync } from '../vsync/vsync-store.ts';
 import { insertApproval, latestApproval, lockUndecided, writeDecision } from './approval-store.ts';
 import { FileRefused } from './cid-set-file.ts';
 import { inState, type OpenRun, type StepInput } from './claiming.ts';
-import { countOrphansByFile, countSettled, coverSettled, type Divergence, readCovered, tallyRun } from './divergence-store.ts';
+import { coverSettled, digestCovered } from './covered-divergences.ts';
+import { countOrphansByFile, countSettled, tallyRun } from './divergence-counts.ts';
 import { finish } from './ending.ts';
 import { refuseFile } from './file-download.ts';
 import { refuseOrphans } from './file-plausibility.ts';
@@ -24,6 +23,9 @@ import { fenceRun, readRun, releaseLease, updateRun } from './run-store.ts';
 /** State `awaiting approval`: lets small repairs pass, asks for a person's decision on large ones, and acts on it. */
 export async function awaitApproval(deps: ReconcileDeps, input: StepInput): Promise<Next> {
   return inState(deps, input, ['awaiting approval'], async (run) => {
+    const approval = await latestApproval(deps.database, run.id);
+    // While a person thinks nothing of the run changes: it is looked at often, and counted only once.
+    if (approval !== null && approval.decision === null) return pending(deps, input, run, approval.expiresAt);
     try {
       const { keys } = await readVSync(deps.database, run);
       refuseOrphans(deps, await countOrphansByFile(deps.database, run.id), keys);
@@ -31,14 +33,12 @@ export async function awaitApproval(deps: ReconcileDeps, input: StepInput): Prom
       if (cause instanceof FileRefused) return refuseFile(deps, input, run, cause);
       throw cause;
     }
-    const policy = await readPolicy(deps.database, run.participant, deps.settings);
-    const settled = await countSettled(deps.database, run, deps.clock.now());
-    const tally = await tallyRun(deps.database, run.id);
-    const approval = await latestApproval(deps.database, run.id);
     if (approval?.decision === 'rejected') {
       return finish(deps, input, { state: 'cancelled', reason: `rejected by ${approval.decidedBy}: ${approval.reason}` });
     }
-    if (approval !== null && approval.decision === null) return pending(deps, input, run, approval.expiresAt);
+    const policy = await readPolicy(deps.database, run.participant, deps.settings);
+    const settled = await countSettled(deps.database, run, deps.clock.now());
+    const tally = await tallyRun(deps.database, run.id);
     if (settled <= (policy?.approvalThreshold ?? 0) || tally.settledWithoutApproval === 0) {
       await deps.database.transaction(async (tx) => {
         await fenceRun(tx, run.id, input.token);
@@ -70,13 +70,12 @@ async function ask(
     const run = await fenceRun(tx, input.runId, input.token);
     const id = deps.newId();
     const expiresAt = new Date(now.getTime() + settings.approvalExpiresMs);
-    const list = await readCovered(tx, run.id, null);
-    const digest = digestOf(list);
+    const { divergences, digest } = await digestCovered(tx, run.id, null);
     await insertApproval(tx, {
       id,
       runId: run.id,
       participant: run.participant,
-      divergences: list.length,
+      divergences,
       digest,
       requestedBy: run.requestedBy,
       requestedAt: now,
@@ -87,7 +86,7 @@ async function ask(
       run_id: run.id,
       approval_id: id,
       key_type: run.keyType,
-      divergences: list.length,
+      divergences,
       settled: counted.settled,
       digest: digest.toString('hex'),
       expires_at: expiresAt.toISOString(),
@@ -117,15 +116,6 @@ async function ask(
     ]);
     return expiresAt;
   });
-}
-
-/** SHA-256 over what each divergence is and which CIDs it is about, in their order. */
-function digestOf(divergences: readonly Divergence[]): Buffer {
-  const hash = createHash('sha256');
-  for (const { kind, side, cid, localCid } of divergences) {
-    hash.update(`${kind}|${side}|${cidToHex(cid)}|${localCid === null ? '' : cidToHex(localCid)}\n`);
-  }
-  return hash.digest();
 }
 
 export type DecisionResult =
@@ -165,7 +155,7 @@ export async function decideApproval(
     if (given.digest !== null && !digest.startsWith(given.digest.toLowerCase())) {
       return { kind: 'refused', reason: `the list is another one by now: its digest begins with ${digest.slice(0, 16)}` };
     }
-    if (!digestOf(await readCovered(tx, run.id, approval.id)).equals(approval.digest)) {
+    if (!(await digestCovered(tx, run.id, approval.id)).digest.equals(approval.digest)) {
       return { kind: 'refused', reason: 'the list has changed since it was put before you: ask again in a moment' };
     }
     await writeDecision(

@@ -5,6 +5,7 @@ import type { EntryByCid } from '../dict/api.ts';
 import { DictError } from '../dict/errors.ts';
 import { assert } from '../platform/assert.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
+import { type OpenRun, paced } from './claiming.ts';
 import type { ReconcileDeps } from './reconciliation.ts';
 import { countByCidReads } from './run-store.ts';
 
@@ -13,22 +14,28 @@ export type ByCidAnswer =
   /** `again`: the same question may be answered later. */
   | { readonly kind: 'failed'; readonly reason: string; readonly again: boolean };
 
-/** DICT's answers about these CIDs, in their order; the run's count of such reads is raised. */
-export async function lookUp(
-  deps: ReconcileDeps,
-  run: Scope & { readonly id: string },
-  cids: readonly Cid[],
-): Promise<ByCidAnswer[]> {
+/**
+ * DICT's answers about these CIDs, in their order; the run's count of such reads is raised. Waiting for tokens can take longer than
+ * a lease: it is prolonged meanwhile. Throws `RunTaken`.
+ */
+export async function lookUp(deps: ReconcileDeps, run: OpenRun, cids: readonly Cid[]): Promise<ByCidAnswer[]> {
   const answers = new Array<ByCidAnswer | undefined>(cids.length).fill(undefined);
+  const beat = paced(deps, { runId: run.id, token: run.token });
   let nextIndex = 0;
   const worker = async (): Promise<void> => {
     for (let cid = cids[nextIndex]; cid !== undefined; cid = cids[nextIndex]) {
       const index = nextIndex;
       nextIndex += 1;
       answers[index] = await lookUpOne(deps, run, cid);
+      await beat();
     }
   };
-  await Promise.all(Array.from({ length: Math.min(deps.settings.byCidConcurrency, cids.length) }, worker));
+  try {
+    await Promise.all(Array.from({ length: Math.min(deps.settings.byCidConcurrency, cids.length) }, worker));
+  } finally {
+    // Where one of them failed, the others use up no further tokens.
+    nextIndex = cids.length;
+  }
   await countByCidReads(deps.database, run.id, cids.length);
   return answers.map((answer) => {
     assert(answer !== undefined, 'every CID was asked about');

@@ -75,6 +75,17 @@ export async function heartbeat(deps: ReconcileDeps, input: StepInput): Promise<
   await renewLease(deps.database, input.runId, input.token, new Date(deps.clock.now().getTime() + deps.settings.leaseMs));
 }
 
+/** Keeps the lease alive while something goes on, at most four times in its length. Throws `RunTaken`. */
+export function paced(deps: ReconcileDeps, input: StepInput): () => Promise<void> {
+  let beatAt = deps.clock.now().getTime();
+  return async () => {
+    const nowMs = deps.clock.now().getTime();
+    if (nowMs - beatAt < deps.settings.leaseMs / 4) return;
+    beatAt = nowMs;
+    await heartbeat(deps, input);
+  };
+}
+
 /** Sleeps are cut into pieces that keep the lease alive. */
 export function sleepNext(deps: ReconcileDeps, state: OpenState, rung: Rung, waitMs: number): Next {
   return { kind: 'sleep', step: stepOf(state, rung), waitMs: Math.max(1, Math.min(waitMs, deps.settings.leaseMs / 2)) };

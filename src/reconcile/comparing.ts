@@ -13,7 +13,7 @@ import type { Difference } from '../verify/explanation.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused } from './cid-set-file.ts';
-import { heartbeat, inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
+import { inState, type OpenRun, paced, type StepInput, sleepNext } from './claiming.ts';
 import { insertDifferences, type NewDifference } from './divergence-store.ts';
 import { filePath } from './ending.ts';
 import { type Comparison, compareFile, type SetDifference } from './file-comparison.ts';
@@ -69,17 +69,6 @@ function untilLogged({ clock, settings, verify }: ReconcileDeps, { fileCreationT
   const longestMs = verify.logLagMs + settings.clockSkewMs;
   const waitMs = fileCreationTime.getTime() + longestMs - clock.now().getTime();
   return waitMs <= longestMs + settings.clockSkewMs ? waitMs : 0;
-}
-
-/** Keeps the lease alive, at most four times in its length. */
-function paced(deps: ReconcileDeps, input: StepInput): () => Promise<void> {
-  let beatAt = deps.clock.now().getTime();
-  return async () => {
-    const nowMs = deps.clock.now().getTime();
-    if (nowMs - beatAt < deps.settings.leaseMs / 4) return;
-    beatAt = nowMs;
-    await heartbeat(deps, input);
-  };
 }
 
 async function downloadAgain(deps: ReconcileDeps, input: StepInput, run: OpenRun): Promise<Next> {

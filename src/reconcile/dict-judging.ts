@@ -6,7 +6,8 @@
 import { cidToHex } from '../cid/cid.ts';
 import type { CidSetEvent } from '../dict/api.ts';
 import { DictError } from '../dict/errors.ts';
-import { readEntry } from '../ingest/entry-store.ts';
+import { readEntries } from '../ingest/entry-store.ts';
+import type { StoredEntry } from '../ingest/stored-entry.ts';
 import { readEventLog } from '../verify/event-log-reading.ts';
 import { keysOfCids } from '../vsync/cid-history.ts';
 import { type ByCidAnswer, lookUp } from './by-cid.ts';
@@ -25,42 +26,67 @@ export async function judgeDictSide(deps: ReconcileDeps, run: OpenRun, batch: re
     batch.map(({ cid }) => cid),
   );
   const around = await circumstances(deps, run);
+  const stored = await readStored(deps, run, batch, answers);
   const judged: Judged[] = [];
   for (const [index, divergence] of batch.entries()) {
     const found = answers[index];
     if (found === undefined) continue;
     judged.push(
       divergence.side === 'row'
-        ? await judgeRow(deps, run, divergence, found, around)
-        : await judgeDict(deps, run, divergence, found, around),
+        ? judgeRow(deps, divergence, found, stored, around)
+        : judgeDict(deps, divergence, found, stored, around),
     );
   }
   return withPersons(deps, run, await withLog(deps, run, judged, answers, around));
 }
 
-async function judgeDict(
+/** What the base holds for the keys of a batch: those that DICT told, and those that our history has for altered rows. */
+interface Stored {
+  readonly entries: ReadonlyMap<string, StoredEntry>;
+  readonly keysOfRows: ReadonlyMap<string, string>;
+}
+
+/** Two statements for the whole batch, not one for each difference. */
+async function readStored(
   deps: ReconcileDeps,
   run: OpenRun,
+  batch: readonly Divergence[],
+  answers: readonly ByCidAnswer[],
+): Promise<Stored> {
+  const rows = batch.filter(({ side }) => side === 'row');
+  const keysOfRows = await keysOfCids(
+    deps.database,
+    run,
+    rows.map(({ cid }) => cid),
+  );
+  const told = answers.flatMap((found) => (found.kind === 'answered' && found.answer.found ? [found.answer.entry.key] : []));
+  const entries = await readEntries(deps.database, run.participant, [...new Set([...told, ...keysOfRows.values()])]);
+  return { entries, keysOfRows };
+}
+
+function judgeDict(
+  deps: ReconcileDeps,
   divergence: Divergence,
   found: ByCidAnswer,
+  { entries }: Stored,
   around: Circumstances,
-): Promise<Judged> {
+): Judged {
   if (found.kind === 'failed') return { divergence, stored: null, verdict: failed(deps, divergence, found), provedAt: null };
   const { answer } = found;
-  const stored = answer.found ? await readEntry(deps.database, run.participant, answer.entry.key) : null;
+  const stored = answer.found ? (entries.get(answer.entry.key) ?? null) : null;
   return { divergence, stored, verdict: judgeDictCid(divergence.cid, answer, stored, around), provedAt: answer.responseTime };
 }
 
-async function judgeRow(
+function judgeRow(
   deps: ReconcileDeps,
-  run: OpenRun,
   divergence: Divergence,
   found: ByCidAnswer,
+  { entries, keysOfRows }: Stored,
   around: Circumstances,
-): Promise<Judged> {
+): Judged {
   if (found.kind === 'failed') return { divergence, stored: null, verdict: failed(deps, divergence, found), provedAt: null };
-  const key = (await keysOfCids(deps.database, run, [divergence.cid])).get(cidToHex(divergence.cid)) ?? null;
-  const stored = key === null ? null : await readEntry(deps.database, run.participant, key);
+  const key = keysOfRows.get(cidToHex(divergence.cid)) ?? null;
+  const stored = key === null ? null : (entries.get(key) ?? null);
   const verdict = judgeAlteredRow(divergence.cid, found.answer, { key, stored }, around);
   return { divergence, stored, verdict, provedAt: found.answer.responseTime };
 }

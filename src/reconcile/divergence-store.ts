@@ -120,61 +120,33 @@ export async function insertOpen(
   );
 }
 
-/** Differences of one side that can be judged now, in the order they were found. */
+/**
+ * Differences of one side that can be judged now, in the order they were found. Each half follows the index by state to its limit:
+ * as one condition with OR, every batch would sort all that waits.
+ */
 export async function readToJudge(
   sql: Sql,
   runId: string,
-  wanted: { readonly sides: readonly DivergenceSide[]; readonly now: Date; readonly limit: number },
+  wanted: { readonly side: DivergenceSide; readonly now: Date; readonly limit: number },
 ): Promise<Divergence[]> {
   const { rows } = await sql.query<DivergenceRow>(
-    `SELECT ${columns} FROM dict_divergences
-     WHERE reconciliation_id = $1 AND side = ANY ($2) AND (state = 'found' OR (state = 'deferred' AND due_at <= $3))
+    `(SELECT ${columns} FROM dict_divergences WHERE reconciliation_id = $1 AND side = $2 AND state = 'found' ORDER BY id LIMIT $4)
+     UNION ALL
+     (SELECT ${columns} FROM dict_divergences
+      WHERE reconciliation_id = $1 AND side = $2 AND state = 'deferred' AND due_at <= $3 ORDER BY id LIMIT $4)
      ORDER BY id LIMIT $4`,
-    [runId, wanted.sides, wanted.now, wanted.limit],
+    [runId, wanted.side, wanted.now, wanted.limit],
   );
   return rows.map(divergenceOf);
 }
 
-/** Settled divergences that await their repair, in order; those of one approval, or those that need none. */
+/** Settled divergences that await their repair: what DICT has first, then what it has not, in the order they were found. */
 export async function readSettled(sql: Sql, runId: string, limit: number): Promise<Divergence[]> {
   const { rows } = await sql.query<DivergenceRow>(
-    `SELECT ${columns} FROM dict_divergences WHERE reconciliation_id = $1 AND state = 'settled' ORDER BY id LIMIT $2`,
+    `SELECT ${columns} FROM dict_divergences WHERE reconciliation_id = $1 AND state = 'settled' ORDER BY side, id LIMIT $2`,
     [runId, limit],
   );
   return rows.map(divergenceOf);
-}
-
-/** What a run holds, by state; and what of it stands in the way of judging only-local CIDs. */
-export interface RunTally {
-  readonly byState: Readonly<Partial<Record<DivergenceState, number>>>;
-  readonly nextDueAt: Date | null;
-  /** CIDs of DICT's that wait to be judged. */
-  readonly dictWaiting: number;
-  /** CIDs of DICT's whose key could not be learnt. */
-  readonly dictKeyless: number;
-  /** DICT's last 404 for a CID that it alone had. */
-  readonly dictVanishedAt: Date | null;
-  readonly settledWithoutApproval: number;
-}
-
-/** Counts a run's divergences. */
-export async function tallyRun(sql: Sql, runId: string): Promise<RunTally> {
-  const { rows } = await sql.query<{ state: DivergenceState; rows: number }>(
-    'SELECT state, count(*) AS rows FROM dict_divergences WHERE reconciliation_id = $1 GROUP BY state',
-    [runId],
-  );
-  const { rows: sums } = await sql.query<Omit<RunTally, 'byState'>>(
-    `SELECT min(due_at) FILTER (WHERE state = 'deferred') AS "nextDueAt",
-       count(*) FILTER (WHERE side = 'dict' AND state IN ('found', 'deferred')) AS "dictWaiting",
-       count(*) FILTER (WHERE side = 'dict' AND state = 'open' AND key IS NULL) AS "dictKeyless",
-       max(proved_at) FILTER (WHERE side = 'dict' AND state = 'dropped' AND key IS NULL) AS "dictVanishedAt",
-       count(*) FILTER (WHERE state = 'settled' AND approval_id IS NULL) AS "settledWithoutApproval"
-     FROM dict_divergences WHERE reconciliation_id = $1`,
-    [runId],
-  );
-  const byState = Object.fromEntries(rows.map((row) => [row.state, row.rows]));
-  const none = { nextDueAt: null, dictWaiting: 0, dictKeyless: 0, dictVanishedAt: null, settledWithoutApproval: 0 };
-  return { byState, ...(sums[0] ?? none) };
 }
 
 /** What a step made of a divergence; what is absent stays. `null` empties. */
@@ -230,7 +202,7 @@ export async function pairLocals(tx: Transaction, runId: string, localCids: read
   await tx.query(
     `UPDATE dict_divergences SET state = 'paired', reason = 'the other half of an outdated entry', updated_at = $3
      WHERE reconciliation_id = $1 AND side = 'local' AND state IN ('found', 'deferred', 'open')
-       AND cid IN (SELECT decode(hex, 'hex') FROM unnest($2::text[]) AS hex)`,
+       AND cid = ANY (ARRAY(SELECT decode(hex, 'hex') FROM unnest($2::text[]) AS hex))`,
     [runId, localCids.map(cidToHex), now],
   );
 }
@@ -240,54 +212,10 @@ export async function pairedLocals(sql: Sql, runId: string, localCids: readonly 
   const { rows } = await sql.query<{ cid: Buffer }>(
     `SELECT local_cid AS cid FROM dict_divergences
      WHERE reconciliation_id = $1 AND side = 'dict' AND state NOT IN ('dropped', 'found')
-       AND local_cid IN (SELECT decode(hex, 'hex') FROM unnest($2::text[]) AS hex)`,
+       AND local_cid = ANY (ARRAY(SELECT decode(hex, 'hex') FROM unnest($2::text[]) AS hex))`,
     [runId, localCids.map(cidToHex)],
   );
   return new Set(rows.map((row) => row.cid.toString('hex')));
-}
-
-/**
- * How many divergences count towards the thresholds (rule R7): settled ones, of the run and of the last 24 hours of its
- * participant and key type. One carried over from an earlier run is counted where it was settled.
- */
-export async function countSettled(sql: Sql, run: Scope & { readonly id: string }, now: Date): Promise<number> {
-  const { rows } = await sql.query<{ settled: number }>(
-    `SELECT count(*) AS settled FROM dict_divergences d
-     WHERE participant = $1 AND key_type = $2 AND settled_at IS NOT NULL
-       AND (reconciliation_id = $3 OR (settled_at > $4 AND NOT EXISTS (
-         SELECT FROM dict_divergences later WHERE later.reconciliation_id = $3 AND later.carried_from = d.id AND later.settled_at IS NOT NULL)))`,
-    [run.participant, run.keyType, run.id, new Date(now.getTime() - 86_400_000)],
-  );
-  return rows[0]?.settled ?? 0;
-}
-
-/** The settled divergences of a run that an approval covers, or (null) that none covers yet; in order. */
-export async function readCovered(sql: Sql, runId: string, approvalId: string | null): Promise<Divergence[]> {
-  const { rows } = await sql.query<DivergenceRow>(
-    `SELECT ${columns} FROM dict_divergences
-     WHERE reconciliation_id = $1 AND state = 'settled' AND approval_id IS NOT DISTINCT FROM $2::uuid ORDER BY id`,
-    [runId, approvalId],
-  );
-  return rows.map(divergenceOf);
-}
-
-/** Puts the settled divergences that no approval covers yet under that one. */
-export async function coverSettled(tx: Transaction, runId: string, approvalId: string, now: Date): Promise<void> {
-  await tx.query(
-    `UPDATE dict_divergences SET approval_id = $2, updated_at = $3
-     WHERE reconciliation_id = $1 AND state = 'settled' AND approval_id IS NULL`,
-    [runId, approvalId, now],
-  );
-}
-
-/** Orphans that a file has brought: what its plausibility is judged by. */
-export async function countOrphansByFile(sql: Sql, runId: string): Promise<number> {
-  const { rows } = await sql.query<{ orphans: number }>(
-    `SELECT count(*) AS orphans FROM dict_divergences
-     WHERE reconciliation_id = $1 AND found_by = 'file' AND kind = 'orphaned' AND state IN ('settled', 'applied')`,
-    [runId],
-  );
-  return rows[0]?.orphans ?? 0;
 }
 
 /** What was neither settled for good nor handed to a person stays open, with the reason why the run ended. */

@@ -9,7 +9,8 @@ import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { appendOutbox } from '../ledger/outbox.ts';
 import { expireApproval } from './approval-store.ts';
 import type { StepInput } from './claiming.ts';
-import { leaveOpen, tallyRun } from './divergence-store.ts';
+import { tallyRun } from './divergence-counts.ts';
+import { leaveOpen } from './divergence-store.ts';
 import type { EndState, Next, ReconcileDeps } from './reconciliation.ts';
 import { endRun, fenceRun } from './run-store.ts';
 

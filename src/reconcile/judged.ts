@@ -1,7 +1,7 @@
 /** What judging the two sides has in common: a verdict with what it rests on, and the circumstances it is made in. */
 
 import type { Cid } from '../cid/cid.ts';
-import { readEntry } from '../ingest/entry-store.ts';
+import { readEntries } from '../ingest/entry-store.ts';
 import type { StoredEntry } from '../ingest/stored-entry.ts';
 import type { Sql } from '../platform/postgres/database.ts';
 import { keysOfCids } from '../vsync/cid-history.ts';
@@ -55,10 +55,12 @@ export async function circumstances(deps: ReconcileDeps, run: OpenRun): Promise<
 
 /** The entries that hold these CIDs here, by hex. */
 export async function storedByCid(sql: Sql, scope: Scope, cids: readonly Cid[]): Promise<Map<string, StoredEntry>> {
+  const keys = await keysOfCids(sql, scope, cids);
+  const entries = await readEntries(sql, scope.participant, [...new Set(keys.values())]);
   const stored = new Map<string, StoredEntry>();
-  for (const [hex, key] of await keysOfCids(sql, scope, cids)) {
-    const entry = await readEntry(sql, scope.participant, key);
-    if (entry !== null) stored.set(hex, entry);
+  for (const [hex, key] of keys) {
+    const entry = entries.get(key);
+    if (entry !== undefined) stored.set(hex, entry);
   }
   return stored;
 }

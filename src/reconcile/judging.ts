@@ -5,7 +5,8 @@
 
 import { inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
 import { judgeDictSide } from './dict-judging.ts';
-import { type RunTally, readToJudge, tallyRun } from './divergence-store.ts';
+import { type RunTally, readDictSide, tallyRun } from './divergence-counts.ts';
+import { readToJudge } from './divergence-store.ts';
 import { holdForIngest } from './ingest-hold.ts';
 import { judgeLocalSide } from './local-judging.ts';
 import { go, type Next, type OpenState, type ReconcileDeps } from './reconciliation.ts';
@@ -19,18 +20,19 @@ export async function judgeDivergences(deps: ReconcileDeps, input: StepInput): P
     if (held !== null) return held;
     const now = deps.clock.now();
     const limit = deps.settings.judgeBatch;
-    const first = await readToJudge(deps.database, run.id, { sides: ['dict', 'row'], now, limit });
-    if (first.length > 0) {
-      await saveVerdicts(deps, input, run, await judgeDictSide(deps, run, first));
+    for (const side of ['dict', 'row'] as const) {
+      const batch = await readToJudge(deps.database, run.id, { side, now, limit });
+      if (batch.length === 0) continue;
+      await saveVerdicts(deps, input, run, await judgeDictSide(deps, run, batch));
       return go('judging', run.rung);
     }
-    const tally = await tallyRun(deps.database, run.id);
-    const locals = tally.dictWaiting > 0 ? [] : await readToJudge(deps.database, run.id, { sides: ['local'], now, limit });
+    const dictSide = await readDictSide(deps.database, run.id);
+    const locals = dictSide.waiting ? [] : await readToJudge(deps.database, run.id, { side: 'local', now, limit });
     if (locals.length > 0) {
-      await saveVerdicts(deps, input, run, await judgeLocalSide(deps, run, locals, tally));
+      await saveVerdicts(deps, input, run, await judgeLocalSide(deps, run, locals, dictSide));
       return go('judging', run.rung);
     }
-    return whatNext(deps, input, run, tally);
+    return whatNext(deps, input, run, await tallyRun(deps.database, run.id));
   });
 }
 

@@ -9,7 +9,8 @@ import type { Sql } from '../platform/postgres/database.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { type ByCidAnswer, lookUp } from './by-cid.ts';
 import type { OpenRun } from './claiming.ts';
-import { type Divergence, pairedLocals, type RunTally } from './divergence-store.ts';
+import type { DictSide } from './divergence-counts.ts';
+import { type Divergence, pairedLocals } from './divergence-store.ts';
 import { circumstances, failed, type Judged, storedByCid } from './judged.ts';
 import { type Circumstances, judgeLocalCid, noLongerActive, proveAnswer, type Verdict } from './judgement.ts';
 import type { ReconcileDeps } from './reconciliation.ts';
@@ -22,7 +23,7 @@ export async function judgeLocalSide(
   deps: ReconcileDeps,
   run: OpenRun,
   batch: readonly Divergence[],
-  tally: RunTally,
+  dictSide: DictSide,
 ): Promise<Judged[]> {
   const cids = batch.map(({ cid }) => cid);
   const paired = await pairedLocals(deps.database, run.id, cids);
@@ -36,7 +37,7 @@ export async function judgeLocalSide(
     const isPaired = paired.has(cidToHex(divergence.cid));
     const verdict = isPaired
       ? { verdict: 'dropped' as const, reason: 'the other half of an outdated entry', key: entry?.key ?? null }
-      : (noLongerActive(divergence.cid, entry) ?? tooEarly(deps, tally, around, entry?.key ?? null));
+      : (noLongerActive(divergence.cid, entry) ?? tooEarly(deps, dictSide, around, entry?.key ?? null));
     if (verdict === null) asked.push(divergence);
     else decided.push({ divergence, stored: entry, verdict, provedAt: null });
   }
@@ -52,16 +53,16 @@ export async function judgeLocalSide(
 /** What forbids judging only-local CIDs yet, or at all in this run; null: nothing. */
 function tooEarly(
   { verify, settings }: ReconcileDeps,
-  tally: RunTally,
+  dictSide: DictSide,
   around: Circumstances,
   key: string | null,
 ): Verdict | null {
-  if (tally.dictKeyless > 0) {
-    const reason = `may be the other half of one of ${tally.dictKeyless} CIDs whose key DICT did not tell`;
+  if (dictSide.keyless > 0) {
+    const reason = `may be the other half of one of ${dictSide.keyless} CIDs whose key DICT did not tell`;
     return { verdict: 'open', reason, key };
   }
   // A CID of DICT's that has just vanished may have made room for one that nobody here knows yet, of the same key.
-  const until = (tally.dictVanishedAt?.getTime() ?? 0) + verify.inFlightGraceMs + settings.clockSkewMs;
+  const until = (dictSide.vanishedAt?.getTime() ?? 0) + verify.inFlightGraceMs + settings.clockSkewMs;
   if (until <= around.now.getTime()) return null;
   return { verdict: 'deferred', until: new Date(until), reason: 'a CID of DICT has just vanished', key };
 }

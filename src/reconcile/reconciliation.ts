@@ -48,7 +48,10 @@ export interface ReconcileSettings {
   readonly fileBytesMax: number;
   /** Files asked for, and downloads tried, before the run fails. */
   readonly fileFailuresMax: number;
-  /** A file that differs in more CIDs than this is not settled one by one: an import is what is needed. */
+  /**
+   * A file that differs in more CIDs than this is not settled one by one: an import is what is needed. An outdated entry differs in
+   * two, so that as many divergences as DICT's by-CID bucket holds tokens (36,000) always fit.
+   */
   readonly differencesMax: number;
   readonly byCidConcurrency: number;
   /** Differences judged in one step, and repairs made in one transaction. */
@@ -74,7 +77,7 @@ export const RECONCILE_DEFAULTS: ReconcileSettings = {
   fileGenerationLimitMs: 600_000,
   fileBytesMax: 1_073_741_824,
   fileFailuresMax: 3,
-  differencesMax: 36_000,
+  differencesMax: 72_000,
   byCidConcurrency: 16,
   judgeBatch: 200,
   repairBatch: 100,

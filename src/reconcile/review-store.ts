@@ -42,27 +42,36 @@ export type NewReview = Pick<
   'id' | 'participant' | 'keyType' | 'key' | 'reason' | 'detail' | 'divergenceId' | 'localCid' | 'dictCid' | 'entrySeq'
 >;
 
-/** Puts an item before a person; one that is open for the key takes the newer facts. */
-export async function insertReview(tx: Transaction, item: NewReview, now: Date): Promise<void> {
+/** Puts items before a person, at most one per key; one that is open for the key takes the newer facts. */
+export async function insertReviews(tx: Transaction, items: readonly NewReview[], now: Date): Promise<void> {
+  if (items.length === 0) return;
+  const hexOf = (cid: Buffer | null): string | null => cid?.toString('hex') ?? null;
   await tx.query(
     `INSERT INTO manual_review_queue AS known (id, participant, key_type, key, reason, detail, divergence_id, local_cid, dict_cid,
        entry_seq, status, version, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'PENDING', 1, $11, $11)
+     SELECT id, participant, key_type, key, reason, detail, divergence_id, decode(local_cid, 'hex'), decode(dict_cid, 'hex'),
+       entry_seq, 'PENDING', 1, $2, $2
+     FROM json_to_recordset($1) AS given (id uuid, participant text, key_type text, key text, reason text, detail text,
+       divergence_id bigint, local_cid text, dict_cid text, entry_seq bigint)
      ON CONFLICT (participant, key) WHERE status IN ('PENDING', 'INVESTIGATING') DO UPDATE
      SET reason = excluded.reason, detail = excluded.detail, divergence_id = excluded.divergence_id,
          local_cid = excluded.local_cid, dict_cid = excluded.dict_cid, entry_seq = excluded.entry_seq,
          version = known.version + 1, updated_at = excluded.updated_at`,
     [
-      item.id,
-      item.participant,
-      item.keyType,
-      item.key,
-      item.reason,
-      item.detail,
-      item.divergenceId,
-      item.localCid,
-      item.dictCid,
-      item.entrySeq,
+      JSON.stringify(
+        items.map((item) => ({
+          id: item.id,
+          participant: item.participant,
+          key_type: item.keyType,
+          key: item.key,
+          reason: item.reason,
+          detail: item.detail,
+          divergence_id: item.divergenceId,
+          local_cid: hexOf(item.localCid),
+          dict_cid: hexOf(item.dictCid),
+          entry_seq: item.entrySeq,
+        })),
+      ),
       now,
     ],
   );

@@ -196,7 +196,7 @@ async function write(
 ): Promise<void> {
   await writeEntries(tx, [change.row]);
   const { seq } = await commitTransitions(tx, locked, change.transitions, { source: 'repair', algorithm: 'dict', now });
-  if (change.core !== null) await tellCore(tx, item, change.core, now, item.id);
+  if (change.core !== null) await tellCore(tx, [{ ...item, correction: change.core }], now, item.id);
   if (item.divergenceId === null) return;
   await noteRepair(tx, item.divergenceId, seq, now);
   if (item.reason === 'orphaned') return;

@@ -8,7 +8,8 @@ import { scanScope } from '../ingest/scan.ts';
 import { readKeyFindings, type StoredFinding } from '../ingest/scan-store.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
 import { inState, type StepInput } from './claiming.ts';
-import { type DivergenceKind, insertDifferences, insertOpen, tallyRun } from './divergence-store.ts';
+import { tallyRun } from './divergence-counts.ts';
+import { type DivergenceKind, insertDifferences, insertOpen } from './divergence-store.ts';
 import { go, type Next, type ReconcileDeps } from './reconciliation.ts';
 import { fenceRun, type Run, updateRun } from './run-store.ts';
 

@@ -4,12 +4,11 @@ import type { Cid } from '../cid/cid.ts';
 import { activeCid } from '../ingest/stored-entry.ts';
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { unreachable } from '../platform/assert.ts';
-import type { Transaction } from '../platform/postgres/database.ts';
 import { heartbeat, type OpenRun, type StepInput } from './claiming.ts';
 import { type DivergenceChange, insertDifferences, pairLocals, updateDivergences } from './divergence-store.ts';
 import type { Judged } from './judged.ts';
 import type { ReconcileDeps } from './reconciliation.ts';
-import { insertReview } from './review-store.ts';
+import { insertReviews, type NewReview } from './review-store.ts';
 import { fenceRun } from './run-store.ts';
 
 /** Writes a batch of verdicts under the run's fence. */
@@ -31,7 +30,7 @@ export async function saveVerdicts(
     await pairLocals(tx, run.id, judged.flatMap(otherHalf), now);
     const alsoFound = judged.flatMap((one) => one.alsoFound ?? []);
     await insertDifferences(tx, run, alsoFound, now);
-    for (const one of judged) await review(deps, tx, run, one, now);
+    await insertReviews(tx, onePerKey(judged.flatMap((one) => reviewOf(deps, run, one))), now);
     await appendAudit(tx, [
       {
         participant: run.participant,
@@ -106,16 +105,9 @@ function changeOf(deps: ReconcileDeps, { divergence, stored, verdict, provedAt }
 /** A key that is busy all the time is put off this often at most. */
 const deferralsMax = 10;
 
-async function review(
-  deps: ReconcileDeps,
-  tx: Transaction,
-  run: OpenRun,
-  { divergence, stored, verdict }: Judged,
-  now: Date,
-): Promise<void> {
-  if (verdict.verdict !== 'review') return;
-  await insertReview(
-    tx,
+function reviewOf(deps: ReconcileDeps, run: OpenRun, { divergence, stored, verdict }: Judged): NewReview[] {
+  if (verdict.verdict !== 'review') return [];
+  return [
     {
       id: deps.newId(),
       participant: run.participant,
@@ -128,6 +120,10 @@ async function review(
       dictCid: Buffer.from(divergence.cid),
       entrySeq: stored?.seq ?? null,
     },
-    now,
-  );
+  ];
+}
+
+/** Two CIDs of DICT's under one key in one batch are one item, of the later one. */
+function onePerKey(items: readonly NewReview[]): NewReview[] {
+  return [...new Map(items.map((item) => [item.key, item])).values()];
 }

@@ -114,20 +114,23 @@ interface SnapshotRow {
   readonly journal: Buffer | null;
 }
 
-/** One statement, hence one moment: VSync, snapshot and journal belong together in any isolation level. */
+/**
+ * One statement, hence one moment: VSync, snapshot and journal belong together in any isolation level. The bound `<= v.seq` leaves
+ * nothing out and makes PostgreSQL expect a small part of the journal, as it is.
+ */
 async function readSnapshot(sql: Sql, scope: Scope): Promise<SnapshotRow | undefined> {
   const { rows } = await sql.query<SnapshotRow & { [column: string]: unknown }>(
     `SELECT v.vsync, v.keys, v.seq, b.xors, b.counts,
        CASE WHEN since.rows = v.seq - coalesce(b.seq, 0) AND since.bulk = 0 AND since.bytes <= $3 THEN coalesce(
          (SELECT string_agg(c.changes, ''::bytea ORDER BY c.seq)
           FROM dict_vsync_changes c
-          WHERE c.participant = $1 AND c.key_type = $2 AND c.seq > coalesce(b.seq, 0)), ''::bytea) END AS journal
+          WHERE c.participant = $1 AND c.key_type = $2 AND c.seq > coalesce(b.seq, 0) AND c.seq <= v.seq), ''::bytea) END AS journal
      FROM dict_vsyncs v
      LEFT JOIN dict_vsync_buckets b ON b.participant = v.participant AND b.key_type = v.key_type
      CROSS JOIN LATERAL (
        SELECT count(*) AS rows, count(*) - count(c.changes) AS bulk, coalesce(sum(octet_length(c.changes)), 0) AS bytes
        FROM dict_vsync_changes c
-       WHERE c.participant = $1 AND c.key_type = $2 AND c.seq > coalesce(b.seq, 0)) AS since
+       WHERE c.participant = $1 AND c.key_type = $2 AND c.seq > coalesce(b.seq, 0) AND c.seq <= v.seq) AS since
      WHERE v.participant = $1 AND v.key_type = $2`,
     [scope.participant, scope.keyType, journalBytesMax],
   );

@@ -123,13 +123,17 @@ export async function seqAtTime(sql: Sql, scope: Scope, time: Date): Promise<num
   return rows[0]?.seq ?? 0;
 }
 
-/** Bytes of the journal that no snapshot of the buckets contains yet; with no snapshot, of the whole journal. */
+/**
+ * Bytes of the journal that no snapshot of the buckets contains yet; with no snapshot, of the whole journal. The upper bound leaves
+ * nothing out: with one bound alone, whose value it cannot know, PostgreSQL expects a third of the journal and reads all of it.
+ */
 export async function unfoldedBytes(sql: Sql, scope: Scope): Promise<number> {
   const { rows } = await sql.query<{ bytes: number }>(
     `SELECT coalesce(sum(octet_length(changes)), 0)::bigint AS bytes
      FROM dict_vsync_changes
-     WHERE participant = $1 AND key_type = $2 AND seq > coalesce(
-       (SELECT seq FROM dict_vsync_buckets WHERE participant = $1 AND key_type = $2), 0)`,
+     WHERE participant = $1 AND key_type = $2
+       AND seq > coalesce((SELECT seq FROM dict_vsync_buckets WHERE participant = $1 AND key_type = $2), 0)
+       AND seq <= (SELECT seq FROM dict_vsyncs WHERE participant = $1 AND key_type = $2)`,
     [scope.participant, scope.keyType],
   );
   return rows[0]?.bytes ?? 0;
