@@ -64,7 +64,7 @@ function read(surroundings: Surroundings): Reading {
 }
 
 /** Options that are right by themselves and wrong together. */
-function contradictionsOf({ database, verification, reconciliation }: Config): readonly string[] {
+function contradictionsOf({ database, verification, reconciliation, dict }: Config): readonly string[] {
   const found: string[] = [];
   if (database.poolMin > database.poolMax) {
     found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
@@ -83,11 +83,30 @@ function contradictionsOf({ database, verification, reconciliation }: Config): r
       'DICT_VSYNC_RECONCILIATION_CRITICAL_THRESHOLD is below DICT_VSYNC_RECONCILIATION_APPROVAL_THRESHOLD: a critical run would need no approval',
     );
   }
+  if ((dict.signingKey === null) !== (dict.signingCertificate === null)) {
+    found.push('DICT_VSYNC_DICT_SIGNING_KEY and DICT_VSYNC_DICT_SIGNING_CERTIFICATE go together: one of them is not set');
+  }
+  if (dict.signingKeyPassphrase !== null && dict.signingKey === null) {
+    found.push('DICT_VSYNC_DICT_SIGNING_KEY_PASSPHRASE is set without DICT_VSYNC_DICT_SIGNING_KEY');
+  }
   return found;
 }
 
 function freeze(config: Config, cwd: string): Config {
-  const frozen: Config = { ...config, program: { ...config.program, dataDir: path.resolve(cwd, config.program.dataDir) } };
+  const resolved = (file: string): string => path.resolve(cwd, file);
+  const resolvedOrNull = (file: string | null): string | null => (file === null ? null : resolved(file));
+  const { program, dict, simulator } = config;
+  const frozen: Config = {
+    ...config,
+    program: { ...program, dataDir: resolved(program.dataDir) },
+    dict: {
+      ...dict,
+      signingKey: resolvedOrNull(dict.signingKey),
+      signingCertificate: resolvedOrNull(dict.signingCertificate),
+      trustStore: resolvedOrNull(dict.trustStore),
+    },
+    simulator: { ...simulator, pkiDir: resolvedOrNull(simulator.pkiDir) },
+  };
   for (const group of Object.values(frozen)) Object.freeze(group);
   return Object.freeze(frozen);
 }

@@ -6,6 +6,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
+import type { Signatures } from './bridge/answer-signature.ts';
 import { createDictClient } from './bridge/dict-client.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
@@ -14,6 +15,7 @@ import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
+import { KeyFileRefused, signerFromFiles, trustFromFiles } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
@@ -111,7 +113,31 @@ export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Ope
       idleMs: reconciliation.downloadIdleMs,
     },
     budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
+    signatures: signaturesOf(dict),
   });
+}
+
+/** The configured keys and certificates. Ends the command where one cannot be used: never on without signatures. */
+function signaturesOf(dict: Config['dict']): Signatures {
+  const { signingKey, signingCertificate, trustStore } = dict;
+  try {
+    return {
+      sign:
+        signingKey === null || signingCertificate === null
+          ? null
+          : signerFromFiles({
+              keyFile: signingKey,
+              certificateFile: signingCertificate,
+              passphrase: dict.signingKeyPassphrase,
+            }),
+      trust: trustStore === null ? null : trustFromFiles(trustStore),
+      answers: dict.answersSigned,
+      errors: dict.errorsSigned,
+    };
+  } catch (cause) {
+    if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
+    throw cause;
+  }
 }
 
 function ratesOf(dict: Config['dict']): Readonly<Partial<Record<PolicyName, BucketRates>>> {

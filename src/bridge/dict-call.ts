@@ -9,6 +9,7 @@ import type { Participant } from '../dict/participant.ts';
 import type { Clock } from '../platform/clock.ts';
 import { parseXml, writeXml, type XmlElement, XmlInvalid, type XmlSource } from '../platform/xml.ts';
 import type { Fields } from './answer-fields.ts';
+import { NO_SIGNATURES, type Signatures, signedRoot } from './answer-signature.ts';
 import {
   createTransport,
   DEFAULT_TRANSPORT_LIMITS,
@@ -48,6 +49,8 @@ export interface DictClientOptions {
   readonly limits?: Partial<TransportLimits>;
   readonly retry?: Partial<RetryPolicy>;
   readonly budget?: RateBudgetOptions;
+  /** Default: nothing is signed and nothing verified. */
+  readonly signatures?: Signatures;
 }
 
 /** What an operation is, apart from one call's values. */
@@ -78,13 +81,18 @@ export interface Caller {
   close(): Promise<void>;
 }
 
-interface Core {
-  readonly transport: Transport;
+interface Core extends Wire {
   readonly budget: RateBudget;
-  readonly base: URL;
   readonly clock: Clock;
   readonly random: () => number;
   readonly retry: RetryPolicy;
+}
+
+/** What an exchange needs: where to, how, and signed by whom. */
+interface Wire {
+  readonly transport: Transport;
+  readonly base: URL;
+  readonly signatures: Signatures;
 }
 
 export const LIST_POLICIES: Operation = {
@@ -103,13 +111,13 @@ export const LIST_POLICIES: Operation = {
 export function createCaller(options: DictClientOptions): Caller {
   const { clock, random } = options;
   const transport = createTransport({ ...DEFAULT_TRANSPORT_LIMITS, ...options.limits });
-  const base = baseOf(options.apiUrl);
+  const wire: Wire = { transport, base: baseOf(options.apiUrl), signatures: options.signatures ?? NO_SIGNATURES };
   const listPolicies = async (participant: Participant): Promise<readonly Policy[]> => {
-    const answer = await exchange(transport, base, LIST_POLICIES, policiesCall(participant));
-    return readPolicies(openAnswer(LIST_POLICIES, answer, clock.now()));
+    const answer = await exchange(wire, LIST_POLICIES, policiesCall(participant));
+    return readPolicies(openAnswer(wire, LIST_POLICIES, answer, clock.now()));
   };
   const budget = new RateBudget({ clock, listPolicies }, options.budget ?? {});
-  const core: Core = { transport, budget, base, clock, random, retry: { ...DEFAULT_RETRY_POLICY, ...options.retry } };
+  const core: Core = { ...wire, budget, clock, random, retry: { ...DEFAULT_RETRY_POLICY, ...options.retry } };
   return {
     transport,
     clock,
@@ -178,9 +186,9 @@ async function once(core: Core, operation: Operation, call: Call, options: CallO
   // Until more is known, DICT may have charged the call.
   let charged: number | null = 0;
   try {
-    const answer = await exchange(core.transport, core.base, operation, call, options.signal);
+    const answer = await exchange(core, operation, call, options.signal);
     charged = answer.status;
-    return openAnswer(operation, answer, core.clock.now());
+    return openAnswer(core, operation, answer, core.clock.now());
   } catch (error) {
     if (error instanceof DictError && error.kind === 'Unreachable') charged = null;
     throw error;
@@ -189,28 +197,31 @@ async function once(core: Core, operation: Operation, call: Call, options: CallO
   }
 }
 
-/** The one place where a body is sent: a signature is put around it here. Requests are never compressed. */
-function exchange(transport: Transport, base: URL, operation: Operation, call: Call, signal?: AbortSignal): Promise<HttpAnswer> {
-  const url = new URL(call.path, base);
+/** The one place where a body is sent: it is signed here. Requests are never compressed. */
+function exchange(wire: Wire, operation: Operation, call: Call, signal?: AbortSignal): Promise<HttpAnswer> {
+  const url = new URL(call.path, wire.base);
   for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value);
-  const body = call.body === undefined ? null : writeXml(call.body);
+  const { sign } = wire.signatures;
+  const document = call.body === undefined ? null : writeXml(call.body);
+  const body = document === null || sign === null ? document : sign(document);
   const headers = {
     accept: 'application/xml, application/problem+xml',
     'user-agent': 'dict-vsync',
     ...(body === null ? {} : { 'content-type': 'application/xml; charset=UTF-8' }),
     ...call.headers,
   };
-  return transport.send({ operation: operation.name, method: operation.method, url, headers, body }, signal);
+  return wire.transport.send({ operation: operation.name, method: operation.method, url, headers, body }, signal);
 }
 
 /** The one place where an answer is read: its signature is verified here. */
-function openAnswer(operation: Operation, answer: HttpAnswer, now: Date): Fields {
+function openAnswer({ signatures }: Wire, operation: Operation, answer: HttpAnswer, now: Date): Fields {
   const { name } = operation;
-  if (answer.status !== 200 && answer.status !== 201) throw problemOf(name, answer, now);
+  const signed = (root: XmlElement): XmlElement => signedRoot(signatures, root, { operation: name, status: answer.status, now });
+  if (answer.status !== 200 && answer.status !== 201) throw problemOf(name, answer, now, signed);
   if (!isXml(answer.headers['content-type'])) {
     throw new DictError('InvalidAnswer', answer.status, `${name}: the answer's content type is not XML in UTF-8`);
   }
-  const root = rootOf(name, answer);
+  const root = signed(rootOf(name, answer));
   if (root.name !== operation.answer) {
     throw new DictError('InvalidAnswer', answer.status, `${name}: the answer's root element is not ${operation.answer}`);
   }

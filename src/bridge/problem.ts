@@ -10,10 +10,13 @@ import type { HttpAnswer } from './dict-transport.ts';
 const PROBLEM_NAMESPACE = 'urn:ietf:rfc:7807';
 const KIND = /([A-Za-z][A-Za-z0-9]{0,63})\/?$/;
 
-/** The error that an answer outside 200 and 201 stands for. */
-export function problemOf(operation: string, answer: HttpAnswer, now: Date): DictError {
+/**
+ * The error that an answer outside 200 and 201 stands for. `signed` verifies the signature of a problem document and answers what was
+ * signed; what is none came from something in between, and is taken for nothing else.
+ */
+export function problemOf(operation: string, answer: HttpAnswer, now: Date, signed: (root: XmlElement) => XmlElement): DictError {
   const retryAfterSec = retryAfter(answer.headers['retry-after'], now);
-  const problem = problemElement(answer);
+  const problem = problemElement(answer, signed);
   if (typeof problem === 'string') {
     const kind = kindWithoutProblem(answer.status);
     return new DictError(kind, answer.status, `${operation}: HTTP ${answer.status} without a problem document (${problem})`, {
@@ -30,7 +33,7 @@ export function problemOf(operation: string, answer: HttpAnswer, now: Date): Dic
   });
 }
 
-function problemElement(answer: HttpAnswer): XmlElement | string {
+function problemElement(answer: HttpAnswer, signed: (root: XmlElement) => XmlElement): XmlElement | string {
   if (!isXml(answer.headers['content-type'])) return 'its content type is not XML';
   let root: XmlElement;
   try {
@@ -40,9 +43,10 @@ function problemElement(answer: HttpAnswer): XmlElement | string {
     throw error;
   }
   if (root.name !== 'problem' || root.namespace !== PROBLEM_NAMESPACE) return 'its root is another element';
-  const status = childOf(root, 'status')?.text.trim();
+  const problem = signed(root);
+  const status = childOf(problem, 'status')?.text.trim();
   if (status !== undefined && status !== String(answer.status)) return 'its status contradicts that of HTTP';
-  return root;
+  return problem;
 }
 
 /** Whether a media type is XML in UTF-8, as far as it says. */

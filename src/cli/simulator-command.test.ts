@@ -5,11 +5,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { runCommand } from '../../test/support/command-run.ts';
+import { loadConfig } from '../config.ts';
+import { DictError } from '../dict/errors.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
+import { systemClock } from '../platform/clock.ts';
+import { openDict } from '../wire.ts';
 import { simulatorCommand } from './simulator-command.ts';
 
 const PSP = '00038166';
@@ -84,6 +89,40 @@ describe('dict-vsync simulator', () => {
     assert.match(stderr, /^DICT API /);
   });
 
+  it('makes keys and certificates once, and prints settings with which a participant is understood', async (t) => {
+    const cwd = await directory(t);
+    const ending = new AbortController();
+    t.after(() => ending.abort());
+    const stdout = new PassThrough();
+    const io = { stdin: Readable.from([]), stdout, stderr: new PassThrough(), env: {}, cwd, signal: ending.signal };
+    const running = simulatorCommand(io).parseAsync([...FREE_PORTS, '--init-pki', 'pki'], { from: 'user' });
+    let printed = '';
+    for await (const piece of stdout) {
+      printed += String(piece);
+      if (printed.includes('Ready')) break;
+    }
+    const settings = [...printed.matchAll(/^ {2}(DICT_VSYNC_DICT_[A-Z_]+)=(.+)$/gm)].map(([, name, value]) => [name, value]);
+    assert.equal(settings.length, 3);
+    const url = /^DICT API +(\S+)$/m.exec(printed)?.[1] ?? '';
+    const config = loadConfig({ env: { ...Object.fromEntries(settings), DICT_URL: url }, cwd });
+    const signed = openDict({ config, clock: systemClock });
+    const unsigned = openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
+    t.after(() => Promise.all([signed.close(), unsigned.close()]));
+    const question = { participant: participant(PSP), keyType: 'CPF', participantSyncVerifier: '0'.repeat(64) } as const;
+    assert.equal((await signed.createSyncVerification(question)).result, 'OK');
+    await assert.rejects(
+      unsigned.createSyncVerification(question),
+      (error) => error instanceof DictError && error.kind === 'RequestSignatureInvalid',
+    );
+    ending.abort();
+    await running;
+    const key = await readFile(join(cwd, 'pki', 'dict-signing-key.pem'), 'utf8');
+    const again = await runFor(400, [...FREE_PORTS, '--init-pki', 'pki'], cwd);
+    assert.equal(again.exitCode, 0);
+    assert.match(again.stdout, /^Signatures +answers are signed, bodies have to be$/m);
+    assert.equal(await readFile(join(cwd, 'pki', 'dict-signing-key.pem'), 'utf8'), key);
+  });
+
   it('says so when a port is taken', async (t) => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -103,6 +142,7 @@ describe('dict-vsync simulator', () => {
     ['a participant that is none', ['--participant', '123'], /"123" is not an ISPB/],
     ['entries of nobody', ['--entries', '5'], /--entries needs --participant/],
     ['entries to write where there are none', ['--write-entries', 'x'], /--write-entries needs --entries/],
+    ['a directory for keys that holds something else', [...FREE_PORTS, '--init-pki', '.'], /--init-pki: .* is not empty/],
     ['an unknown reading', ['--reading', 'odd=yes'], /It is none of emptyEventList=echo\|absent/],
     ['an unknown value of a reading', ['--reading', 'refill=daily'], /refill=evenly\|at-period-end/],
     [

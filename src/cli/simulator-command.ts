@@ -15,8 +15,10 @@ import { isParticipant, type Participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
 import { flatEntry } from '../event/flat-entry.ts';
 import { scaledClock, systemClock } from '../platform/clock.ts';
+import { KeyFileRefused, signerFromFiles, trustFromFiles } from '../platform/key-files.ts';
 import type { ActiveEntry } from '../simulator/control.ts';
-import { READINGS, type Readings } from '../simulator/options.ts';
+import { demoKeyFiles, initDemoKeys } from '../simulator/demo-keys.ts';
+import { READINGS, type Readings, type SimulatorSignatures } from '../simulator/options.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
 import { CommandFailed, type Io } from './io.ts';
 
@@ -31,6 +33,7 @@ interface Options {
   readonly writeEntries?: string;
   readonly reading: Partial<Readings>;
   readonly limits: boolean;
+  readonly initPki?: string;
 }
 
 const entriesMax = 5_000_000;
@@ -76,6 +79,10 @@ export function simulatorCommand(io: Io): Command {
       '--write-entries <file>',
       'write the generated entries as NDJSON, ready for "dict-vsync import"; - is standard output',
     )
+    .option(
+      '--init-pki <directory>',
+      'make keys and certificates there on first use, sign answers and demand signatures (configured: simulator.pkiDir)',
+    )
     .option('--no-limits', 'no rate limits: every token bucket is always full')
     .addOption(
       new Option('--reading <name=value>', `one reading of what the contract leaves unsaid: ${readingsHelp}`)
@@ -93,7 +100,7 @@ async function simulate(io: Io, options: Options): Promise<void> {
   if (options.writeEntries !== undefined && options.entries === 0) {
     throw new CommandFailed('simulator: --write-entries needs --entries, or there is nothing to write');
   }
-  const { simulator, seed } = await start(io, options);
+  const { simulator, seed, pkiDirectory } = await start(io, options);
   try {
     seedEntries(simulator, options, seed);
     if (options.writeEntries !== undefined) await writeEntries(io, simulator, options.writeEntries);
@@ -101,10 +108,12 @@ async function simulate(io: Io, options: Options): Promise<void> {
       `DICT API        ${simulator.apiUrl}`,
       `CID set files   ${simulator.filesUrl}`,
       `Control         ${simulator.controlUrl ?? 'off (--control-port switches it on)'}`,
+      `Signatures      ${pkiDirectory === null ? 'none (--init-pki makes keys and certificates)' : 'answers are signed, bodies have to be'}`,
       `Entries         ${options.entries} of each participant${options.participant.length === 0 ? '' : `: ${options.participant.join(', ')}`}`,
     ];
     // With entries on standard output, what is for people goes beside it.
     const out = options.writeEntries === '-' ? io.stderr : io.stdout;
+    if (pkiDirectory !== null) about.push(...participantSettings(pkiDirectory));
     out.write(`${about.join('\n')}\nReady; Ctrl+C ends it.\n`);
     if (!io.signal.aborted) await once(io.signal, 'abort');
   } finally {
@@ -112,11 +121,50 @@ async function simulate(io: Io, options: Options): Promise<void> {
   }
 }
 
-async function start(io: Io, options: Options): Promise<{ simulator: Simulator; seed: number }> {
+/** What whoever talks to this simulator has to set. */
+function participantSettings(directory: string): readonly string[] {
+  const { participantSigning, dictSigning } = demoKeyFiles(directory);
+  return [
+    'A participant sets',
+    `  DICT_VSYNC_DICT_SIGNING_KEY=${participantSigning.keyFile}`,
+    `  DICT_VSYNC_DICT_SIGNING_CERTIFICATE=${participantSigning.certificateFile}`,
+    `  DICT_VSYNC_DICT_TRUST_STORE=${dictSigning.certificateFile}`,
+  ];
+}
+
+function signaturesOf(directory: string | null): SimulatorSignatures | null {
+  if (directory === null) return null;
+  const { dictSigning, participantSigning } = demoKeyFiles(directory);
+  return {
+    sign: signerFromFiles({ ...dictSigning, passphrase: null }),
+    trust: trustFromFiles(participantSigning.certificateFile),
+  };
+}
+
+function pkiDirectoryOf(io: Io, options: Options, configured: string | null): string | null {
+  if (options.initPki === undefined) return configured;
+  const directory = path.resolve(io.cwd, options.initPki);
+  try {
+    initDemoKeys(directory, systemClock.now());
+  } catch (cause) {
+    throw new CommandFailed(`simulator: --init-pki: ${cause instanceof Error ? cause.message : String(cause)}`, 1, cause);
+  }
+  return directory;
+}
+
+interface Started {
+  readonly simulator: Simulator;
+  readonly seed: number;
+  readonly pkiDirectory: string | null;
+}
+
+async function start(io: Io, options: Options): Promise<Started> {
   try {
     const { simulator: configured, program } = loadConfig(io);
     const seed = options.seed ?? configured.seed;
+    const pkiDirectory = pkiDirectoryOf(io, options, configured.pkiDir);
     const simulator = await startSimulator({
+      signatures: signaturesOf(pkiDirectory),
       host: options.host ?? configured.host,
       port: options.port ?? configured.port,
       filesPort: options.filesPort ?? configured.filesPort,
@@ -127,9 +175,10 @@ async function start(io: Io, options: Options): Promise<{ simulator: Simulator; 
       readings: options.reading,
       ...(options.limits ? {} : { policies: null }),
     });
-    return { simulator, seed };
+    return { simulator, seed, pkiDirectory };
   } catch (cause) {
-    if (cause instanceof ConfigRefused) throw new CommandFailed(cause.message, 1, cause);
+    if (cause instanceof CommandFailed) throw cause;
+    if (cause instanceof ConfigRefused || cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
     if (cause instanceof Error && 'code' in cause) {
       throw new CommandFailed(`simulator: cannot listen (${cause.message}); --port and --files-port choose others`, 1, cause);
     }

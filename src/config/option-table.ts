@@ -189,6 +189,24 @@ const optionTable = {
     filesHosts: unset(hosts, 'The hosts that CID set files may come from. Not set: only the host of DICT_URL, on any port.', {
       env: 'DICT_FILES_HOSTS',
     }),
+    signingKey: unset(
+      text('a path', /\S/),
+      'The private key (PEM file) that signs what is sent to DICT. Not set: bodies go out unsigned, which DICT refuses in production.',
+    ),
+    signingKeyPassphrase: unset(text('any text', /^[\s\S]+$/), 'The passphrase of that key. Not set: the key has none.', {
+      secret: true,
+    }),
+    signingCertificate: unset(text('a path', /\S/), 'The certificate (PEM file) of that key, as DICT knows it.'),
+    trustStore: unset(
+      text('a path', /\S/),
+      'The certificates that DICT signs with: a PEM file, or a directory of such (.pem, .crt, .cer). Not set: signatures of answers are not verified.',
+    ),
+    answersSigned: option(
+      oneOf('required', 'if-present'),
+      'required',
+      'Whether answers have to be signed, where a trust store is set; if-present lets those without any signature pass.',
+    ),
+    errorsSigned: option(oneOf('required', 'if-present'), 'required', 'The same for DICT’s errors.'),
     connections: option(integer(1, 1_000), '32', 'Connections to DICT at most.'),
     connectTimeoutMs: option(duration(100, 10 * minute), '10s', 'How long a connection may take.'),
     callTimeoutMs: option(duration(100, 10 * minute), '30s', 'How long one call may take, waiting for tokens not counted.'),
@@ -214,6 +232,10 @@ const optionTable = {
     port: option(integer(0, 65_535), '16422', 'Port of the simulator’s API; 0 takes a free one.'),
     filesPort: option(integer(0, 65_535), '16423', 'Port that serves CID set files; 0 takes a free one.'),
     controlPort: unset(integer(0, 65_535), 'Port of the control interface, on 127.0.0.1. Not set: switched off.'),
+    pkiDir: unset(
+      text('a path', /\S/),
+      'Keys and certificates that "dict-vsync simulator --init-pki" has made: answers are signed, and bodies have to be. Not set: no signatures.',
+    ),
     logLagMs: option(duration(0, 10 * minute), '5s', 'How late an event appears in the simulator’s log.'),
     seed: option(integer(0, 2_147_483_647), '1', 'Seed of everything random.'),
   },

@@ -50,6 +50,8 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['NoTokens', 'retry'],
   // An answer that the contract does not allow, so that nothing can be concluded from it.
   ['InvalidAnswer', 'person'],
+  // An answer that is not signed, not by DICT, or was changed on its way: nothing can be concluded from it either.
+  ['AnswerSignatureInvalid', 'person'],
 ]);
 
 /** What to do about an error of this name and HTTP status (0 where no answer came). */

@@ -35,6 +35,14 @@ describe('parseXml', () => {
     assert.equal(parseXml(Buffer.from('\uFEFF<?xml version=\'1.0\' encoding="utf-8" standalone="yes"?><a>ç</a>')).text, 'ç');
   });
 
+  it('keeps elements and text in the order in which they follow each other', () => {
+    const { content } = parseXml('<a> x<b/><![CDATA[y]]> <!-- - -->z</a>');
+    assert.deepEqual(
+      content.map((part) => (typeof part === 'string' ? part : `<${part.name}>`)),
+      [' x', '<b>', 'y z'],
+    );
+  });
+
   it('never splits a text at a comment', () => {
     assert.equal(parseXml('<a>1<!-- 2 -->3</a>').text, '13');
   });
@@ -70,6 +78,13 @@ describe('parseXml', () => {
     ['a reference to a control character', '<a>&#1;</a>', /character/],
     ['an undeclared prefix', '<p:a/>', /prefix/],
     ['a prefix declared empty', '<p:a xmlns:p=""/>', /prefix/],
+    ['a prefix of an attribute that is not declared', '<a p:x="1"/>', /prefix "p" is not declared/],
+    ['an attribute twice under two prefixes', '<a xmlns:p="urn:x" xmlns:q="urn:x" p:x="1" q:x="2"/>', /twice/],
+    ['the prefix xml for another namespace', '<a xmlns:xml="urn:x"/>', /against the rules/],
+    ['another prefix for the namespace of xml', '<a xmlns:p="http://www.w3.org/XML/1998/namespace"/>', /against the rules/],
+    ['the prefix xmlns declared', '<a xmlns:xmlns="urn:x"/>', /against the rules/],
+    ['the namespace of declarations as default', '<a xmlns="http://www.w3.org/2000/xmlns/"/>', /against the rules/],
+    ['a digit behind the colon', '<p:1 xmlns:p="urn:x"/>', /behind its colon/],
     ['a misplaced colon', '<a:b:c xmlns:a="x"/>', /colon/],
     ['a duplicate attribute', '<a x="1" x="2"/>', /attribute/i],
     ['an attribute without quotes', '<a x=1/>', /XML: /],

@@ -3,7 +3,7 @@
  * (bytes, depth, elements), because the parser recurses per level and the answers come from a network. There is no DOCTYPE and
  * no processing instruction, so no entity can be defined and nothing outside the document is ever fetched.
  *
- * Left out: schemas, canonicalisation and signatures. Error messages name the place, never the content: answers hold personal data.
+ * Left out: schemas; canonicalisation and signatures (xml-canonical.ts, xml-signature.ts). Error messages name the place, never the content: answers hold personal data.
  */
 
 import {
@@ -36,6 +36,8 @@ export interface XmlElement extends XmlSource {
   readonly children: readonly XmlElement[];
   /** The element's own character data, CDATA included; empty where it holds only blanks between child elements. */
   readonly text: string;
+  /** Children and character data as they follow each other, blanks included: what canonicalisation needs. */
+  readonly content: readonly (XmlElement | string)[];
 }
 
 export interface XmlLimits {
@@ -54,6 +56,7 @@ export class XmlInvalid extends Error {
 }
 
 const XML_NAMESPACE = 'http://www.w3.org/XML/1998/namespace';
+const XMLNS_NAMESPACE = 'http://www.w3.org/2000/xmlns/';
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 const DECLARATION = /^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.0"|'1\.0')([^?]*)\?>/;
 const ENCODING = /[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')/;
@@ -62,7 +65,7 @@ const ENCODING = /[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')/
  * Reads one document.
  *
  * @throws XmlInvalid when it is not well-formed, not UTF-8, larger or deeper than the limits, or holds a DOCTYPE, an undefined
- *   entity, a processing instruction or an undeclared prefix.
+ *   entity, a processing instruction, an undeclared prefix or a namespace declared against the rules.
  */
 export function parseXml(input: Uint8Array | string, limits: XmlLimits = DEFAULT_XML_LIMITS): XmlElement {
   const text = decode(input, limits.bytesMax);
@@ -153,34 +156,75 @@ function parse(text: string): ParsedElement | null {
 function convert(parsed: ParsedElement, outer: ReadonlyMap<string, string>): XmlElement {
   const namespaces = declared(parsed.attributes, outer);
   const { prefix, local } = split(parsed.name);
-  const namespace = namespaces.get(prefix) ?? '';
-  if (prefix !== '' && namespace === '') throw new XmlInvalid(`XML: the prefix "${prefix}" is not declared`);
+  const namespace = namespaceOf(prefix, namespaces);
+  refuseAttributes(parsed.attributes, namespaces);
   const children: XmlElement[] = [];
+  const content: (XmlElement | string)[] = [];
   let text = '';
   for (const node of parsed.children) {
-    if (node instanceof ParsedElement) children.push(convert(node, namespaces));
-    else if (node instanceof ParsedText) text += node.text;
+    if (node instanceof ParsedElement) {
+      const child = convert(node, namespaces);
+      children.push(child);
+      content.push(child);
+    } else if (node instanceof ParsedText) {
+      text += node.text;
+      // An empty CDATA section is no text.
+      if (node.text !== '') content.push(node.text);
+    }
   }
   if (children.length > 0 && /^[ \t\r\n]*$/.test(text)) text = '';
-  return { name: local, prefix, namespace, attributes: Object.fromEntries(Object.entries(parsed.attributes)), children, text };
+  const attributes = Object.fromEntries(Object.entries(parsed.attributes));
+  return { name: local, prefix, namespace, attributes, children, text, content };
 }
 
 function declared(attributes: Readonly<Record<string, string>>, outer: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   let inner: Map<string, string> | null = null;
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name !== 'xmlns' && !name.startsWith('xmlns:')) continue;
+  for (const [name, uri] of Object.entries(attributes)) {
+    if (!isNamespaceDeclaration(name)) continue;
+    const prefix = name === 'xmlns' ? '' : name.slice('xmlns:'.length);
+    if (prefix !== '' && uri === '') throw new XmlInvalid(`XML: the prefix "${prefix}" is declared empty`);
+    const reserved = prefix === 'xmlns' || uri === XMLNS_NAMESPACE || (prefix === 'xml') !== (uri === XML_NAMESPACE);
+    if (reserved || prefix.includes(':')) throw new XmlInvalid(`XML: the prefix "${prefix}" is declared against the rules`);
     inner ??= new Map(outer);
-    inner.set(name === 'xmlns' ? '' : name.slice('xmlns:'.length), value);
+    inner.set(prefix, uri);
   }
   return inner ?? outer;
 }
+
+/** Whether an attribute's name makes it a declaration of a namespace. */
+export function isNamespaceDeclaration(name: string): boolean {
+  return name === 'xmlns' || name.startsWith('xmlns:');
+}
+
+function namespaceOf(prefix: string, namespaces: ReadonlyMap<string, string>): string {
+  const namespace = namespaces.get(prefix) ?? '';
+  if (prefix !== '' && namespace === '') throw new XmlInvalid(`XML: the prefix "${prefix}" is not declared`);
+  return namespace;
+}
+
+/** The parser compares attributes by their names as written; two prefixes can stand for one namespace. */
+function refuseAttributes(attributes: Readonly<Record<string, string>>, namespaces: ReadonlyMap<string, string>): void {
+  const seen = new Set<string>();
+  for (const name of Object.keys(attributes)) {
+    if (isNamespaceDeclaration(name)) continue;
+    const { prefix, local } = split(name);
+    if (prefix === '') continue;
+    const expanded = `${local} ${namespaceOf(prefix, namespaces)}`;
+    if (seen.has(expanded)) throw new XmlInvalid('XML: an attribute stands there twice under two prefixes');
+    seen.add(expanded);
+  }
+}
+
+/** What a name may go on with but not begin with; the parser sees to it before the colon, not behind it. */
+const NOT_FIRST = /^(?:[-.0-9\u{B7}\u{203F}\u{2040}]|[\u{300}-\u{36F}])/u;
 
 function split(qualified: string): { prefix: string; local: string } {
   const colon = qualified.indexOf(':');
   if (colon === -1) return { prefix: '', local: qualified };
   const prefix = qualified.slice(0, colon);
   const local = qualified.slice(colon + 1);
-  if (prefix === '' || local === '' || local.includes(':')) throw new XmlInvalid('XML: an element name has a misplaced colon');
+  if (prefix === '' || local === '' || local.includes(':')) throw new XmlInvalid('XML: a name has a misplaced colon');
+  if (NOT_FIRST.test(local)) throw new XmlInvalid('XML: a name goes on wrongly behind its colon');
   return { prefix, local };
 }
 

@@ -10,6 +10,7 @@ import { type Behaviour, misbehave, type Operation, type OperationCall } from '.
 import { isoOf, type Parts, type Reply } from './call.ts';
 import { type OperationRow, operationAt, requesterIn } from './operation-table.ts';
 import { Problem, problemAnswer } from './problem.ts';
+import { signedAnswer, signedDocument } from './signature.ts';
 
 export interface ApiRequest {
   readonly method: string;
@@ -55,6 +56,11 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   }
 
   async function handle(request: ApiRequest): Promise<ApiOutcome> {
+    const outcome = await answered(request);
+    return outcome === null ? null : signedAnswer(parts.settings, outcome);
+  }
+
+  async function answered(request: ApiRequest): Promise<ApiOutcome> {
     let located: Located;
     try {
       located = locate(parts, request);
@@ -88,10 +94,10 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   }
 
   function run(located: Located, request: ApiRequest): Answer {
-    const { row, argument, query, document } = located;
+    const { row, argument, query } = located;
     const nowMs = parts.settings.clock.now().getTime();
     try {
-      if (row.method !== 'GET') checkBody(request, document);
+      const document = row.method === 'GET' ? null : checkedBody(parts, request, located.document);
       return written(parts, row.run(parts, { argument, query, headers: request.headers, document, nowMs }));
     } catch (error) {
       return refusal(error);
@@ -133,7 +139,8 @@ function readable(body: Uint8Array): XmlElement | null {
 
 const CONTENT_TYPE = /^application\/xml\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
-function checkBody(request: ApiRequest, document: XmlElement | null): void {
+/** The body, of which only what was signed is left where signatures are verified. */
+function checkedBody(parts: Parts, request: ApiRequest, document: XmlElement | null): XmlElement {
   if (request.headers['content-encoding'] !== undefined) {
     throw new Problem('BadRequest', 'Could not parse request body: requests must not be compressed');
   }
@@ -141,6 +148,7 @@ function checkBody(request: ApiRequest, document: XmlElement | null): void {
     throw new Problem('BadRequest', 'Could not parse request body: Content-Type is not application/xml; charset=UTF-8');
   }
   if (document === null) throw new Problem('BadRequest', 'Could not parse request body: it is not XML in UTF-8');
+  return signedDocument(parts.settings, document);
 }
 
 function written(parts: Parts, reply: Reply): Answer {

@@ -3,7 +3,9 @@
  * leaves unsaid: a client has to survive each of them.
  */
 
+import type { CertificateStore } from '../platform/certificate.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import type { XmlSigner } from '../platform/xml-signature.ts';
 import type { Behaviour } from './behaviour.ts';
 import { DEFAULT_POLICIES, type PolicyLimits } from './token-bucket.ts';
 
@@ -52,6 +54,14 @@ export interface FileGeneration {
   readonly kept: number;
 }
 
+/** Signatures of the simulated DICT. */
+export interface SimulatorSignatures {
+  /** Signs answers and errors. */
+  readonly sign: XmlSigner;
+  /** The participants' certificates: bodies that are not signed with one of them are refused. */
+  readonly trust: CertificateStore;
+}
+
 export interface SimulatorOptions {
   /** Address that API and files listen on; the control interface stays on 127.0.0.1. Default 127.0.0.1. */
   readonly host?: string;
@@ -78,6 +88,8 @@ export interface SimulatorOptions {
   readonly participants?: readonly string[] | null;
   /** Consulted before and after every operation, ahead of the faults set through the control interface. */
   readonly behaviour?: Behaviour | null;
+  /** Null (the default): nothing is signed, and signatures of bodies are passed over. */
+  readonly signatures?: SimulatorSignatures | null;
 }
 
 /** Where everything listens unless told otherwise, and the control interface always. */
@@ -99,6 +111,7 @@ export interface SimulatorSettings {
   readonly gzip: boolean;
   readonly participants: ReadonlySet<string> | null;
   readonly behaviour: Behaviour | null;
+  readonly signatures: SimulatorSignatures | null;
 }
 
 /**
@@ -123,6 +136,7 @@ export function simulatorSettings(options: SimulatorOptions): SimulatorSettings 
     gzip: options.gzip ?? true,
     participants: options.participants == null ? null : new Set(options.participants),
     behaviour: options.behaviour ?? null,
+    signatures: options.signatures ?? null,
   };
   inRange('logLagMs', settings.logLagMs, 0, Number.MAX_SAFE_INTEGER);
   inRange('logEventsMax', settings.logEventsMax, 1, 100_000_000);

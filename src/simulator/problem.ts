@@ -11,6 +11,7 @@ const ERRORS = {
   RateLimited: [429, 'Rate limited'],
   InternalServerError: [500, 'Internal Server Error'],
   ServiceUnavailable: [503, 'Service Unavailable'],
+  RequestSignatureInvalid: [400, 'Request signature is invalid'],
   RequestIdAlreadyUsed: [400, 'Request id already used'],
   InvalidReason: [400, 'Invalid reason'],
   EntryInvalid: [400, 'Entry is invalid'],

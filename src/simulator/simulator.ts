@@ -1,7 +1,7 @@
 /**
  * A DICT of one's own: the reconciliation surface of the real API v2 and enough of the rest to make traffic, over HTTP, with
  * the real limits, delays and silences. It is an oracle for tests and the demo, so it shares no CID, VSync or store code with
- * the product. Left out so far: signatures and TLS (an unsigned body carries no Signature element), and anti-fraud.
+ * the product. Left out so far: TLS, and anti-fraud.
  */
 
 import { createApi } from './api.ts';

@@ -9,6 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import type { TestContext } from 'node:test';
+import type { Signatures } from '../../src/bridge/answer-signature.ts';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
 import { cidToHex, computeCid } from '../../src/cid/cid.ts';
 import type { DictApi } from '../../src/dict/api.ts';
@@ -48,6 +49,8 @@ export interface ReconcileWorldOptions {
   readonly settings?: Partial<ReconcileSettings>;
   readonly verify?: Partial<VerifySettings>;
   readonly simulator?: SimulatorOptions;
+  /** What the bridge signs with and whom it trusts. Default: nothing and nobody. */
+  readonly signatures?: Signatures;
   /** Wraps the API that the stages see. */
   readonly dict?: (dict: DictApi) => DictApi;
 }
@@ -84,6 +87,7 @@ async function worldParts(t: TestContext, options: ReconcileWorldOptions) {
     random: () => 0.5,
     retry: { triesMax: 1 },
     budget: { policies: 'configured', rates: plenty },
+    ...(options.signatures === undefined ? {} : { signatures: options.signatures }),
   });
   const workDirectory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-reconcile-'));
   t.after(async () => {

@@ -1,0 +1,28 @@
+/**
+ * Programs that are not ours and that tests are held against, where the machine has them: xmlsec1 and a JDK. `.ci/run` installs both on
+ * Debian and Ubuntu; elsewhere a test that needs one is skipped and says so.
+ */
+
+import { execFileSync } from 'node:child_process';
+
+/** Why xmlsec1 cannot be used; null when it can. */
+export function xmlsecMissing(): string | null {
+  return output('xmlsec1', ['--version']) === null
+    ? 'xmlsec1 is not installed (Debian, Ubuntu: apt-get install xmlsec1; macOS: brew install libxmlsec1)'
+    : null;
+}
+
+/** Why no JDK that runs a source file can be used; null when one can. */
+export function jdkMissing(): string | null {
+  const modules = output('java', ['--list-modules']) ?? '';
+  const whole = modules.includes('jdk.compiler@') && modules.includes('java.xml.crypto@');
+  return whole ? null : 'no JDK 17 or later is installed (Debian, Ubuntu: apt-get install default-jdk-headless)';
+}
+
+function output(program: string, parameters: readonly string[]): string | null {
+  try {
+    return execFileSync(program, parameters, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 60_000 });
+  } catch {
+    return null;
+  }
+}
