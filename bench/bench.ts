@@ -41,7 +41,7 @@ export interface Bench {
   /** The side called `ours` and its peers, by name. */
   readonly sides: { readonly ours: Side } & Readonly<Record<string, Side>>;
   /**
-   * What the ratio to a peer (our time / its time, items being the same) is to be at the most, as the requirement says it, and the
+   * What the ratio to a peer (our time per item / its time per item) is to be at the most, as the requirement says it, and the
    * bound of the small run: far enough above what is usual not to be noise.
    */
   readonly wanted: Readonly<Record<string, { readonly atMost: number; readonly smallAtMost: number }>>;

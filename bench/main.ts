@@ -58,7 +58,7 @@ function verdictOf(side: SideResult): string {
 function textOf(result: BenchResult): string {
   const head = `${result.name}: ${result.what}; ${result.items.toLocaleString('en')} ${result.unit}, median of ${result.rounds}`;
   const rows = result.sides.map((side) => {
-    const rate = `${Math.round(result.items / side.medianSeconds).toLocaleString('en')}/s`;
+    const rate = `${Math.round(side.items / side.medianSeconds).toLocaleString('en')}/s`;
     const ratio = side.ratio === null ? '' : `ours / this ${side.ratio.toPrecision(3)}`;
     const range = `${side.minSeconds.toFixed(2)} to ${side.maxSeconds.toFixed(2)}`;
     const columns = [

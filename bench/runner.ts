@@ -8,12 +8,16 @@ import type { Bench, Fixture, Side } from './bench.ts';
 
 interface Run {
   readonly seconds: number;
+  /** What it did; null for a program, which does them all. */
+  readonly items: number | null;
   /** Of the largest single process; null where the system does not tell. */
   readonly peakBytes: number | null;
 }
 
 export interface SideResult {
   readonly side: string;
+  /** What a run of it did: not the same for all where a side is too slow for as many. Ratios are of the time per item. */
+  readonly items: number;
   readonly medianSeconds: number;
   readonly minSeconds: number;
   readonly maxSeconds: number;
@@ -54,7 +58,7 @@ export async function runBench(
         items: how.items,
         unit: bench.items.unit,
         rounds: bench.rounds,
-        sides: resultsOf(bench, runs, how.small),
+        sides: resultsOf(bench, runs, how),
       };
     } finally {
       await release?.();
@@ -84,17 +88,17 @@ async function runSide(
 ): Promise<Run> {
   if ('program' in side) {
     const { seconds, peakBytes } = await timed(side.program(fixture), side.statuses ?? [0], directory);
-    return { seconds, peakBytes };
+    return { seconds, peakBytes, items: null };
   }
   const script = path.join(import.meta.dirname, 'side.ts');
   const command = [process.execPath, ...(side.nodeArguments ?? []), script, name, sideName, JSON.stringify(fixture)] as const;
   const { seconds, output } = await timed(command, [0], directory);
   // The last line is side.ts's own.
-  const told: { seconds: number; peakBytes: number } = JSON.parse(output.trimEnd().split('\n').at(-1) ?? '');
-  return { seconds: bench.timed === 'work' ? told.seconds : seconds, peakBytes: told.peakBytes };
+  const told: { items: number; seconds: number; peakBytes: number } = JSON.parse(output.trimEnd().split('\n').at(-1) ?? '');
+  return { seconds: bench.timed === 'work' ? told.seconds : seconds, peakBytes: told.peakBytes, items: told.items };
 }
 
-interface Timed extends Run {
+interface Timed extends Omit<Run, 'items'> {
   readonly output: string;
 }
 
@@ -131,20 +135,26 @@ async function timed(command: readonly [string, ...string[]], statuses: readonly
   return { seconds, peakBytes: peak === undefined ? null : Number(peak) * 1_024, output };
 }
 
-function resultsOf(bench: Bench, runs: ReadonlyMap<string, readonly Run[]>, small: boolean): SideResult[] {
-  const oursMedian = medianOf((runs.get('ours') ?? []).map(({ seconds }) => seconds));
+function resultsOf(
+  bench: Bench,
+  runs: ReadonlyMap<string, readonly Run[]>,
+  { items, small }: { readonly items: number; readonly small: boolean },
+): SideResult[] {
+  const perItem = (sideRuns: readonly Run[]): number =>
+    medianOf(sideRuns.map((run) => run.seconds)) / medianOf(sideRuns.map((run) => run.items ?? items));
+  const oursPerItem = perItem(runs.get('ours') ?? []);
   return [...runs].map(([side, sideRuns]): SideResult => {
     const seconds = sideRuns.map((run) => run.seconds);
     const peaks = sideRuns.flatMap((run) => run.peakBytes ?? []);
-    const medianSeconds = medianOf(seconds);
     const wanted = bench.wanted[side];
     return {
       side,
-      medianSeconds,
+      items: medianOf(sideRuns.map((run) => run.items ?? items)),
+      medianSeconds: medianOf(seconds),
       minSeconds: Math.min(...seconds),
       maxSeconds: Math.max(...seconds),
       peakBytes: peaks.length === 0 ? null : Math.max(...peaks),
-      ratio: side === 'ours' ? null : oursMedian / medianSeconds,
+      ratio: side === 'ours' ? null : oursPerItem / perItem(sideRuns),
       atMost: (small ? wanted?.smallAtMost : wanted?.atMost) ?? null,
       peakBytesMax: side === 'ours' ? (bench.oursPeakBytesMax ?? null) : null,
     };

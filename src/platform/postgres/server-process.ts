@@ -103,7 +103,7 @@ function freePort(): Promise<number> {
 function settings(port: number, durable: boolean): string[] {
   // An eighth of the memory: the program and its users need the rest, and the system caches files anyway.
   const memoryBytes = Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
-  const sharedMebibytes = Math.max(64, Math.min(512, Math.floor(memoryBytes / mebibyte / 8)));
+  const sharedMebibytes = Math.max(64, Math.min(8_192, Math.floor(memoryBytes / mebibyte / 8)));
   const values: Record<string, string> = {
     listen_addresses: '127.0.0.1',
     port: String(port),
