@@ -4,9 +4,9 @@
  * a run takes is up to its side, since one is so much slower.
  */
 
+import { ingestBatch } from '../../src/ingest/ingest-batch.ts';
 import { assert } from '../../src/platform/assert.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { ingestBatch } from '../../src/ingest/ingest-batch.ts';
 import type { Bench } from '../bench.ts';
 import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
 import { ingestNextFile, nextLines, writeRounds } from '../fixtures/event-rounds.ts';
