@@ -1,5 +1,6 @@
 /** The demo from its first stage to its last: what happens in which order. What each part does stands in its own file. */
 
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Io } from '../cli/io.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
@@ -139,7 +140,9 @@ async function load(story: Story): Promise<void> {
   const asOf = world.clock.now();
   const startMs = performance.now();
   const bar = output.progress('loading', options.keys);
-  await loadBase(world, population.all, asOf, (keys) => bar.at(keys), story.background.signal).finally(() => bar.end());
+  const { directory, base } = world;
+  const deps = { ...base, directory, newId: randomUUID, signal: story.background.signal };
+  await loadBase(deps, population.all, asOf, (keys) => bar.at(keys)).finally(() => bar.end());
   const seconds = (performance.now() - startMs) / 1_000;
   output.line(`${count(options.keys)} keys loaded in ${seconds.toFixed(1)} s, CIDs and VSyncs computed`);
   showVerified(output, await verifyAll(world, output, story.background.signal));

@@ -36,7 +36,11 @@ export async function fillLargeBase(database: Database, now: Date): Promise<void
     await Promise.all(fillings.map(rows));
     if (part.upto < 1) await database.query('ANALYZE');
   }
-  await Promise.all(indexes.map((definition) => database.query(definition)));
+  const left = indexes.values();
+  const build = async (): Promise<void> => {
+    for (const definition of left) await database.query(definition);
+  };
+  await Promise.all([build(), build()]);
   await writeVSync(database, LARGE.keyType, 1, LARGE.events, LARGE.events, now);
   await writeVSync(database, LARGE.importedKeyType, LARGE.events + 1, LARGE.entries, 1, started);
 }

@@ -47,8 +47,11 @@ export interface PlanRecorder {
   statements(): readonly ExplainedStatement[];
 }
 
-/** Wraps a database. What is explained is carried out in a savepoint first and undone. */
-export function planRecorder(database: Database): PlanRecorder {
+/**
+ * Wraps a database. Statements that match are carried out in a savepoint first and undone; others, some of which cannot stand in one,
+ * are only run.
+ */
+export function planRecorder(database: Database, wanted: RegExp): PlanRecorder {
   let statements: ExplainedStatement[] = [];
   const times = new Map<string, number>();
 
@@ -65,7 +68,7 @@ export function planRecorder(database: Database): PlanRecorder {
     if (plan !== undefined) statements.push({ text, origin, reads: readsOf(plan), heldRows: heldRowsOf(plan), plan });
   }
 
-  const isDue = (text: string): boolean => explainable.test(text) && (times.get(text) ?? 0) < timesMax;
+  const isDue = (text: string): boolean => explainable.test(text) && wanted.test(text) && (times.get(text) ?? 0) < timesMax;
 
   const recording = (tx: Transaction): Transaction => ({
     ...tx,

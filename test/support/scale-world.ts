@@ -15,7 +15,7 @@ import type { BucketRates } from '../../src/bridge/token-bucket.ts';
 import { loadBase } from '../../src/demo/loading.ts';
 import type { KeyType } from '../../src/dict/key-type.ts';
 import { participant } from '../../src/dict/participant.ts';
-import { sampleEntries } from '../../src/dict/sample-entries.ts';
+import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
 import { flatEntry } from '../../src/event/flat-entry.ts';
 import { ingestBatch } from '../../src/ingest/ingest-batch.ts';
 import { type Clock, scaledClock } from '../../src/platform/clock.ts';
@@ -175,10 +175,14 @@ function startDict() {
 }
 
 async function load(database: Database, clock: Clock, directory: string, population: DictPopulation): Promise<void> {
+  const { signal } = new AbortController();
+  await loadBase({ database, clock, newId: randomUUID, directory, signal }, entriesOf(population), clock.now(), () => {});
+}
+
+function* entriesOf(population: DictPopulation): Generator<SampleEntry> {
   for (const [keyType, count] of Object.entries(population.keys)) {
     // Object.entries widens the names of a record to text.
-    const entries = [...sampleEntries({ ...population, keyType: keyType as KeyType, count })];
-    await loadBase({ directory, base: { database, clock } }, entries, clock.now(), () => {}, new AbortController().signal);
+    yield* sampleEntries({ ...population, keyType: keyType as KeyType, count });
   }
 }
 

@@ -93,7 +93,7 @@ async function openWorld(t: TestContext): Promise<World> {
     quietKeys.set(nameOf(scope), entries.slice(keysForTraffic));
   }
   simulator.state.seedEntries(all);
-  await loadBase({ base: { database, clock }, directory }, all, clock.now(), () => {}, background.signal);
+  await loadBase({ database, clock, newId: randomUUID, directory, signal: background.signal }, all, clock.now(), () => {});
   const people = participants.map((each, index) =>
     traffic(
       { dict: channels, clock, random, push: feed.push },
