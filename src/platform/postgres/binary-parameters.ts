@@ -65,9 +65,19 @@ class Packing {
       this.#at += written;
     } else {
       assert(typeof value === 'number' || value instanceof Date, `a ${type} is a number or a date`);
-      // Microseconds stay far below 2^63 but not below 2^53 for every date: no rounding up to the year 2255.
       this.int32(8);
-      this.#int64(value instanceof Date ? (value.getTime() - epoch2000Ms) * 1_000 : value);
+      if (value instanceof Date) this.#microseconds(value.getTime() - epoch2000Ms);
+      else this.#int64(value);
+    }
+  }
+
+  /** Below 2^63 for every date, but below 2^53 only up to the year 2285. */
+  #microseconds(ms: number): void {
+    if (Number.isSafeInteger(ms * 1_000)) {
+      this.#int64(ms * 1_000);
+    } else {
+      this.#room(8);
+      this.#at = this.#bytes.writeBigInt64BE(BigInt(ms) * 1_000n, this.#at);
     }
   }
 
