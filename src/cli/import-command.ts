@@ -1,7 +1,7 @@
 /** `dict-vsync import`: an existing base, as it was at a stated time. Rows that are refused go to a file beside it, with the reason. */
 
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import * as path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { INSTANT_FORM, parseInstant } from '../event/instant.ts';
@@ -9,11 +9,15 @@ import type { ImportResult } from '../ingest/entry-import.ts';
 import { type FileToImport, type ImportListener, ImportUnderWay, importFile } from '../ingest/file-import.ts';
 import { BaseFileRefused } from '../ingest/import-file.ts';
 import { AlgorithmChanged, ImportLost } from '../ingest/import-run.ts';
+import type { ImportedFile } from '../ingest/imported-file.ts';
 import { appendAudit } from '../ledger/audit.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
+import { fileFailureOf } from '../platform/system-failure.ts';
 import { type Base, withBase } from '../wire.ts';
+import { openBytes } from './input-bytes.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { operatorOf } from './operator.ts';
+import { type Progress, withProgress } from './progress.ts';
 import { RefusedFile } from './refused-file.ts';
 
 const interruptedExitCode = 130;
@@ -28,7 +32,7 @@ interface ImportOptions {
 export function importCommand(io: Io): Command {
   return new Command('import')
     .description('Load an existing base: NDJSON of entries, or CSV with a header line')
-    .addArgument(new Argument('<file>', 'one entry a line or row (flat names, or nested as DICT has them)'))
+    .addArgument(new Argument('<file>', 'one entry a line or row (flat names, or nested as DICT has them); - is standard input'))
     .addOption(
       new Option('--as-of <time>', 'when the base was as the file has it; what is known from later stays')
         .argParser(instantOf)
@@ -45,7 +49,9 @@ owner_trade_name, request_id, registered_at, participant_registered_at. Entries 
 tells it. A second run changes nothing; one that was interrupted or killed goes on
 where it ended when the same command is given again. Refused rows give exit status 1.`,
     )
-    .action((file: string, options: ImportOptions) => importNamed(io, file, options));
+    .action((file: string, options: ImportOptions) =>
+      withProgress(io, { title: 'import', unit: 'rows' }, (apart, progress) => importNamed(apart, file, options, progress)),
+    );
 }
 
 function instantOf(text: string): Date {
@@ -55,42 +61,54 @@ function instantOf(text: string): Date {
   return instant;
 }
 
-async function openFile(name: string, file: string): Promise<FileHandle> {
+/** Opened before the database is: a wrong name should not start a server. */
+async function openFile(io: Io, file: string): Promise<{ readonly file: ImportedFile; close(): Promise<void> }> {
+  const name = path.resolve(io.cwd, file);
+  const isPlain =
+    file !== '-' &&
+    (await stat(name).then(
+      (found) => found.isFile(),
+      () => false,
+    ));
+  if (!isPlain) {
+    const { chunks } = await openBytes(io, file);
+    return { file: { pipe: chunks }, close: async () => void (await chunks.return()) };
+  }
   try {
     const handle = await open(name);
-    if ((await handle.stat()).isDirectory()) {
-      await handle.close();
-      throw new Error('it is a directory');
-    }
-    return handle;
+    return { file: handle, close: () => handle.close() };
   } catch (cause) {
-    throw new CommandFailed(`${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, 1, cause);
+    throw new CommandFailed(`${file} cannot be read: ${fileFailureOf(cause)}`, 1, cause);
   }
 }
 
-async function importNamed(io: Io, file: string, options: ImportOptions): Promise<void> {
-  const name = path.resolve(io.cwd, file);
-  const handle = await openFile(name, file);
-  const refused = new RefusedFile(path.resolve(io.cwd, options.refused ?? `${file}.refused.ndjson`));
+async function importNamed(io: Io, file: string, options: ImportOptions, progress: Progress): Promise<void> {
+  const refusedName = options.refused ?? (file === '-' ? 'refused.ndjson' : `${file}.refused.ndjson`);
+  const refused = new RefusedFile(path.resolve(io.cwd, refusedName));
+  if (refused.name === path.resolve(io.cwd, file)) throw new CommandFailed('--refused: names the imported file itself');
+  const opened = await openFile(io, file);
   try {
-    if (refused.name === name) throw new CommandFailed('--refused: names the imported file itself');
     const format = options.format ?? (/\.csv$/i.test(file) ? 'csv' : 'ndjson');
-    const result = await withBase(io, (base) => importOpened(io, base, { handle, format, asOf: options.asOf, refused }));
+    const toImport = { handle: opened.file, format, asOf: options.asOf, refused };
+    const result = await withBase(io, (base) => importOpened(io, base, toImport, progress));
     report(io, result, refused.name);
   } catch (cause) {
     if (cause instanceof BaseFileRefused) throw new CommandFailed(`${file}: ${cause.message}`, 1, cause);
     throw cause;
   } finally {
     await refused.close();
-    await handle.close();
+    await opened.close();
   }
 }
 
-async function importOpened(io: Io, base: Base, file: FileToImport): Promise<ImportResult> {
+async function importOpened(io: Io, base: Base, file: FileToImport, progress: Progress): Promise<ImportResult> {
   const deps = { database: base.database, clock: base.clock, newId: randomUUID, signal: io.signal };
   const listener: ImportListener = {
     onUnknown: (columns) => io.stderr.write(`warning: columns passed over: ${columns.join(', ')}\n`),
     onResumed: (rows) => io.stderr.write(`goes on after the ${rows} rows that an earlier run had loaded\n`),
+    onProgress: ({ phase, done, total, rows }) => {
+      progress.at({ done: rows, total: null, share: total === null || total === 0 ? null : done / total, phase });
+    },
     onEnd: (tx, result) => record(tx, base, result, file.asOf),
   };
   try {

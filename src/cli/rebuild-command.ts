@@ -7,7 +7,8 @@ import { type Base, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';
-import { resumably, resumeOption, runIdOf } from './resumption.ts';
+import { type Progress, withProgress } from './progress.ts';
+import { resumably, resumeOption, runIdOf, tellingScan } from './resumption.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
 interface RebuildOptions extends ScopeChoice {
@@ -30,10 +31,12 @@ export function rebuildCommand(io: Io): Command {
 Rows that may have been altered behind the system's back are left and counted (exit status 1), unless --accept-altered.
 "dict-vsync scan" shows them; "dict-vsync reconcile --from-rung scan" mends them from DICT, which is usually right.`,
     )
-    .action((options: RebuildOptions) => rebuild(io, options));
+    .action((options: RebuildOptions) =>
+      withProgress(io, { title: 'rebuild', unit: 'rows' }, (apart, progress) => rebuild(apart, options, progress)),
+    );
 }
 
-async function rebuild(io: Io, options: RebuildOptions): Promise<void> {
+async function rebuild(io: Io, options: RebuildOptions, progress: Progress): Promise<void> {
   await withBase(io, async (base) => {
     const { database, clock } = base;
     const acceptAltered = options.acceptAltered === true;
@@ -41,7 +44,8 @@ async function rebuild(io: Io, options: RebuildOptions): Promise<void> {
     const id = await runIdOf(base, io, { kind: 'rebuild', resume: options.resume, acceptAltered, scopes });
     let left = 0;
     await resumably(io, 'rebuild', id, async () => {
-      for await (const result of rebuildScopes({ database, clock, signal: io.signal }, scopes, { id, acceptAltered })) {
+      const deps = { database, clock, signal: io.signal, onProgress: tellingScan(progress) };
+      for await (const result of rebuildScopes(deps, scopes, { id, acceptAltered })) {
         await record(base, result);
         left += result.left;
         io.stdout.write(textOf(result));

@@ -3,6 +3,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { RefusedRows } from '../ingest/import-loading.ts';
 import type { RefusedLine } from '../ingest/row-block.ts';
+import { fileFailureOf } from '../platform/system-failure.ts';
 import { CommandFailed } from './io.ts';
 
 /** Rows are gathered up to this much before they are written. */
@@ -76,8 +77,7 @@ export class RefusedFile implements RefusedRows {
     try {
       await work();
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new CommandFailed(`${this.name} cannot be written: ${why}`, 1, cause);
+      throw new CommandFailed(`${this.name} cannot be written: ${fileFailureOf(cause)}`, 1, cause);
     }
   }
 }

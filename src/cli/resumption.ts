@@ -1,12 +1,14 @@
-/** How `scan` and `rebuild` are interrupted and go on: under an id, which is told when they end before their time. */
+/** What `scan` and `rebuild` have in common: they are interrupted and go on under an id, and tell how far they are. */
 
 import { randomUUID } from 'node:crypto';
 import { Option } from 'commander';
+import type { ScanProgress } from '../ingest/filter-passes.ts';
 import { readUnfinished, type ScanKind, ScanTakenOver, type UnfinishedRun } from '../ingest/scan-run.ts';
 import { DatabaseUnavailable } from '../platform/postgres/errors.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import type { Base } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
+import type { Progress } from './progress.ts';
 
 /** A run that has kept nothing for so long has ended: it does so every few seconds. */
 const silentMs = 60_000;
@@ -69,4 +71,9 @@ export async function resumably(io: Io, kind: ScanKind, id: string, work: () => 
     if (cause instanceof ScanTakenOver) throw new CommandFailed(cause.message, 1, cause);
     throw cause;
   }
+}
+
+/** Passes on how far a run is: the participant, and what of it is being read. */
+export function tellingScan(progress: Progress): (of: ScanProgress) => void {
+  return ({ participant, phase, done, total }) => progress.at({ done, total, phase: `${participant} ${phase}` });
 }

@@ -7,7 +7,8 @@ import { maskKey } from '../ledger/masking.ts';
 import { withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
-import { resumably, resumeOption, runIdOf } from './resumption.ts';
+import { type Progress, withProgress } from './progress.ts';
+import { resumably, resumeOption, runIdOf, tellingScan } from './resumption.ts';
 import { keyTypeOption, participantOption, type ScopeChoice } from './scope-option.ts';
 
 const meanings = {
@@ -36,17 +37,23 @@ export function scanCommand(io: Io): Command {
     .addOption(resumeOption())
     .option('--json', 'one JSON object per participant and key type')
     .allowExcessArguments(false)
-    .action((options: ScanOptions) => scan(io, options));
+    .action((options: ScanOptions) =>
+      withProgress(io, { title: 'scan', unit: 'rows' }, (apart, progress) => scan(apart, options, progress)),
+    );
 }
 
-async function scan(io: Io, options: ScanOptions): Promise<void> {
+async function scan(io: Io, options: ScanOptions, progress: Progress): Promise<void> {
   await withBase(io, async (base) => {
     const { database, clock } = base;
     const scopes = await scopesOfBase(base, options);
     const scanId = await runIdOf(base, io, { kind: 'scan', resume: options.resume, acceptAltered: false, scopes });
     let unclean = 0;
     await resumably(io, 'scan', scanId, async () => {
-      for await (const result of scanScopes({ database, clock, signal: io.signal }, scopes, scanId)) {
+      for await (const result of scanScopes(
+        { database, clock, signal: io.signal, onProgress: tellingScan(progress) },
+        scopes,
+        scanId,
+      )) {
         if (!result.clean) unclean += 1;
         io.stdout.write(options.json === true ? `${JSON.stringify(jsonOf(result))}\n` : textOf(result));
       }

@@ -5,7 +5,6 @@
  * the same command again goes on where this one ended, however it ended.
  */
 
-import type { FileHandle } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
@@ -28,7 +27,7 @@ import {
   scopesOf,
 } from './import-run.ts';
 import { switchTables } from './import-switching.ts';
-import { chunksOf, identify, isUnchanged, readerOf } from './imported-file.ts';
+import { chunksOf, type ImportedFile, identify, isUnchanged, readerOf } from './imported-file.ts';
 import { lineBlocks } from './line-blocks.ts';
 import { readParticipants } from './participant-store.ts';
 import { inThisThread, inWorkers } from './row-parser.ts';
@@ -66,7 +65,7 @@ export interface ImportProgress {
 }
 
 export interface FileToImport {
-  readonly handle: FileHandle;
+  readonly handle: ImportedFile;
   readonly format: ImportFormat;
   readonly asOf: Date;
   readonly refused: RefusedRows;

@@ -5,12 +5,16 @@ import type { FileHandle } from 'node:fs/promises';
 import type { FileIdentity } from './import-run.ts';
 import type { ReadInto } from './line-blocks.ts';
 
+/** A file that can be read from any position, or a pipe that is read once: its chunks as they come. */
+export type ImportedFile = FileHandle | { readonly pipe: AsyncIterator<Uint8Array> };
+
 /** At the beginning and at the end of the file: what changes in a base of keys hardly spares both. */
 const digestBytes = 65_536;
 const chunkBytes = 262_144;
 
 /** What the file is known by: size, time of its last change, and a digest of its ends. Null: a pipe, which can be read once. */
-export async function identify(file: FileHandle): Promise<FileIdentity | null> {
+export async function identify(file: ImportedFile): Promise<FileIdentity | null> {
+  if ('pipe' in file) return null;
   const stat = await file.stat();
   if (!stat.isFile()) return null;
   const digest = createHash('sha256');
@@ -23,14 +27,15 @@ export async function identify(file: FileHandle): Promise<FileIdentity | null> {
 }
 
 /** Whether the file is still what it was when it was identified; a pipe always is. */
-export async function isUnchanged(file: FileHandle, identity: FileIdentity | null): Promise<boolean> {
-  if (identity === null) return true;
+export async function isUnchanged(file: ImportedFile, identity: FileIdentity | null): Promise<boolean> {
+  if (identity === null || 'pipe' in file) return true;
   const { size, mtimeMs } = await file.stat();
   return size === identity.bytes && Math.floor(mtimeMs) === identity.modifiedAt.getTime();
 }
 
 /** Reads the file on from that position; of a pipe, from where it is. Fills the buffer unless the file ends. */
-export function readerOf(file: FileHandle, isPipe: boolean, offset: number): ReadInto {
+export function readerOf(file: ImportedFile, isPipe: boolean, offset: number): ReadInto {
+  if ('pipe' in file) return pipeReader(file.pipe);
   let position = offset;
   return async (buffer, from) => {
     let filled = from;
@@ -38,6 +43,25 @@ export function readerOf(file: FileHandle, isPipe: boolean, offset: number): Rea
       ({ bytesRead } = await file.read(buffer, filled, buffer.length - filled, isPipe ? null : position));
       filled += bytesRead;
       position += bytesRead;
+    }
+    return filled - from;
+  };
+}
+
+function pipeReader(pipe: AsyncIterator<Uint8Array>): ReadInto {
+  let waiting: Uint8Array = new Uint8Array();
+  return async (buffer, from) => {
+    let filled = from;
+    while (filled < buffer.length) {
+      if (waiting.length === 0) {
+        const next = await pipe.next();
+        if (next.done === true) break;
+        waiting = next.value;
+      }
+      const part = waiting.subarray(0, buffer.length - filled);
+      buffer.set(part, filled);
+      waiting = waiting.subarray(part.length);
+      filled += part.length;
     }
     return filled - from;
   };
