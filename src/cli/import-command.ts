@@ -1,7 +1,7 @@
 /** `dict-vsync import`: an existing base, as it was at a stated time. Rows that are refused go to a file beside it, with the reason. */
 
 import { randomUUID } from 'node:crypto';
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import * as path from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { INSTANT_FORM, parseInstant } from '../event/instant.ts';
@@ -14,13 +14,15 @@ import { appendAudit } from '../ledger/audit.ts';
 import type { Transaction } from '../platform/postgres/database.ts';
 import { fileFailureOf } from '../platform/system-failure.ts';
 import { type Base, withBase } from '../wire.ts';
-import { openBytes } from './input-bytes.ts';
+import { openBytes, refuseUtf16 } from './input-bytes.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { operatorOf } from './operator.ts';
 import { type Progress, withProgress } from './progress.ts';
 import { RefusedFile } from './refused-file.ts';
 
 const interruptedExitCode = 130;
+/** Of a byte order mark. */
+const markBytes = 2;
 
 interface ImportOptions {
   readonly asOf: Date;
@@ -74,11 +76,15 @@ async function openFile(io: Io, file: string): Promise<{ readonly file: Imported
     const { chunks } = await openBytes(io, file);
     return { file: { pipe: chunks }, close: async () => void (await chunks.return()) };
   }
+  let handle: FileHandle | null = null;
   try {
-    const handle = await open(name);
-    return { file: handle, close: () => handle.close() };
+    handle = await open(name);
+    const { buffer } = await handle.read(Buffer.alloc(markBytes), 0, markBytes, 0);
+    refuseUtf16(buffer, file);
+    return { file: handle, close: handle.close.bind(handle) };
   } catch (cause) {
-    throw new CommandFailed(`${file} cannot be read: ${fileFailureOf(cause)}`, 1, cause);
+    await handle?.close();
+    throw cause instanceof CommandFailed ? cause : new CommandFailed(`${file} cannot be read: ${fileFailureOf(cause)}`, 1, cause);
   }
 }
 

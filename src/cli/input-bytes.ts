@@ -41,8 +41,8 @@ async function* chunksOf(io: Io, input: OpenedInput): AsyncGenerator<Uint8Array,
   }
 }
 
-/** Every line would be bad, and none would say why. */
-function refuseUtf16(chunk: Uint8Array, name: string): void {
+/** Ends the command over a file that begins as UTF-16 text: every line would be bad, and none would say why. */
+export function refuseUtf16(chunk: Uint8Array, name: string): void {
   const mark = ((chunk[0] ?? 0) << 8) | (chunk[1] ?? 0);
   if (mark !== 0xfffe && mark !== 0xfeff) return;
   throw new CommandFailed(`${name} is UTF-16 text and has to be UTF-8 ("iconv -f UTF-16 -t UTF-8" converts it)`);

@@ -82,8 +82,11 @@ async function fill(deps: IngestDeps, reading: Reading, settings: IngestSettings
         deadline = { over, timer };
       }
       reading.pending ??= reading.iterator.next();
-      const next = await Promise.race([reading.pending, stopped, ...(deadline === null ? [] : [deadline.over])]);
-      if (next === 'over') return;
+      // A promise that stays open keeps what the others of its races came to: never a chunk, of which one line may have thousands.
+      const read = reading.pending.then(() => 'read' as const);
+      const first = await Promise.race([read, stopped, ...(deadline === null ? [] : [deadline.over])]);
+      if (first === 'over') return;
+      const next = await reading.pending;
       reading.pending = null;
       reading.ended = next.done === true;
       enqueue(reading, next.done === true ? reading.cutter.end() : reading.cutter.push(next.value));
