@@ -23,15 +23,30 @@ export function decodeEntry(fields: unknown): DecodedEntry {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+const byteOrderMark = 0xfeff;
 
 /** The entry in one line of NDJSON. */
 export function decodeEntryLine(bytes: Uint8Array): DecodedEntry {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return notJson('it is not UTF-8', bytes.length);
+  }
+  return decodeEntryText(text, bytes.length);
+}
+
+/** The same of a line that is known to be UTF-8, as a text; `lineBytes`: its length. */
+export function decodeEntryText(text: string, lineBytes: number): DecodedEntry {
   let fields: unknown;
   try {
-    fields = JSON.parse(utf8.decode(bytes));
-  } catch (cause) {
-    const why = cause instanceof SyntaxError ? 'it cannot be parsed' : 'it is not UTF-8';
-    return { valid: false, reason: 'not_json', detail: `entry: not a JSON object (${why}; ${bytes.length} bytes)` };
+    fields = JSON.parse(text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text);
+  } catch {
+    return notJson('it cannot be parsed', lineBytes);
   }
   return decodeEntry(fields);
+}
+
+function notJson(why: string, lineBytes: number): DecodedEntry {
+  return { valid: false, reason: 'not_json', detail: `entry: not a JSON object (${why}; ${lineBytes} bytes)` };
 }

@@ -11,7 +11,7 @@ import { KEY_TYPES } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { participant } from '../dict/participant.ts';
 import type { Field, TextRule } from './field.ts';
-import { FieldProblem, oneOf, optionalInstant, optionalText, requiredInstant, requiredText, shown } from './field.ts';
+import { FieldProblem, oneOf, optionalInstant, optionalText, requiredIsoInstant, requiredText, shown } from './field.ts';
 import type { EntryState } from './key-event.ts';
 import { KEY_CHARACTERS_MAX, KEY_FORMATS, keyTypeOf } from './key-format.ts';
 
@@ -160,7 +160,7 @@ function entryOfPayload(payload: Payload): Entry {
       branch: optionalText(payload('branch'), branch),
       accountNumber: requiredText(payload('account_number'), accountNumber),
       accountType: oneOf(payload('account_type'), ACCOUNT_TYPES),
-      openingDate: requiredInstant(payload('account_opened_at')).toISOString(),
+      openingDate: requiredIsoInstant(payload('account_opened_at')),
     },
     owner: ownerOf(payload),
   };

@@ -3,7 +3,7 @@
  * are thrown within `src/event/` only and come out of it as values. Values that may identify a person are shown by their shape.
  */
 
-import { INSTANT_FORM, parseInstant } from './instant.ts';
+import { INSTANT_FORM, isoInstant, parseInstant } from './instant.ts';
 import type { InvalidReason } from './key-event.ts';
 
 /** What makes a payload unacceptable. */
@@ -75,15 +75,12 @@ export function requiredText(field: Field, rule: TextRule): string {
 
 /** The field's value out of a closed list. */
 export function oneOf<Value extends string>(field: Field, allowed: readonly Value[]): Value {
+  for (const value of allowed) if (value === field.value) return value;
   const description = `one of ${allowed.join(', ')}`;
   if (field.value === undefined || field.value === null || field.value === '') {
     throw new FieldProblem('missing_field', `${field.label}: missing; it must be ${description}`);
   }
-  const found = allowed.find((value) => value === field.value);
-  if (found === undefined) {
-    throw new FieldProblem('invalid_field', `${field.label}: ${shown(field.value, false)} is not ${description}`);
-  }
-  return found;
+  throw new FieldProblem('invalid_field', `${field.label}: ${shown(field.value, false)} is not ${description}`);
 }
 
 /** The field's point in time, or null where it is absent, null or empty. */
@@ -94,6 +91,13 @@ export function optionalInstant(field: Field): Date | null {
     throw new FieldProblem('invalid_field', `${field.label}: ${shown(field.value, false)} is not ${INSTANT_FORM}`);
   }
   return instant;
+}
+
+/** The field's point in time as `Date.toISOString` writes it; a `missing_field` where there is none. */
+export function requiredIsoInstant(field: Field): string {
+  const iso = typeof field.value === 'string' ? isoInstant(field.value) : null;
+  // What is wrong with it is said in one place.
+  return iso ?? requiredInstant(field).toISOString();
 }
 
 /** The field's point in time; a `missing_field` where there is none. */

@@ -1,19 +1,42 @@
 /** Points in time as they stand in events and files: RFC 3339 with a zone. Digits beyond the millisecond are cut off. */
 
-const form = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+const form = /^\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /** What would be right, for a message. */
 export const INSTANT_FORM = 'a date and time with zone, such as 2026-03-01T12:00:00.000Z, not before 1900';
 
+const daysOfMonths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
+
 function daysIn(year: number, month: number): number {
-  return new Date(Date.UTC(year, month, 0)).getUTCDate();
+  const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  return month === 2 && isLeap ? 29 : (daysOfMonths[month - 1] ?? 0);
+}
+
+/** The digits from `start` up to `end` as a number. */
+function digits(text: string, start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at++) value = value * 10 + text.charCodeAt(at) - 0x30;
+  return value;
+}
+
+/** Whether a text names an instant: the form, and a day that there is. Without its parts as texts of their own: half the time. */
+function isInstant(text: string): boolean {
+  if (!form.test(text)) return false;
+  const [year, month, day] = [digits(text, 0, 4), digits(text, 5, 7), digits(text, 8, 10)];
+  return year >= 1900 && day >= 1 && day <= daysIn(year, month);
 }
 
 /** The instant that a text names, or null where it names none (30 February included). */
 export function parseInstant(text: string): Date | null {
-  const parts = form.exec(text);
-  if (parts === null) return null;
-  const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
-  if (year < 1900 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return null;
-  return new Date(text);
+  return isInstant(text) ? new Date(text) : null;
+}
+
+const isoLength = 24;
+const isoPoint = 19;
+
+/** The instant that a text names as `Date.toISOString` writes it, or null; most texts are written so already. */
+export function isoInstant(text: string): string | null {
+  if (!isInstant(text)) return null;
+  const isIso = text.length === isoLength && text[isoPoint] === '.' && text.endsWith('Z');
+  return isIso ? text : new Date(text).toISOString();
 }

@@ -3,8 +3,9 @@
  * (row-thread.ts), or of the main thread where the file is small.
  */
 
+import { isUtf8 } from 'node:buffer';
 import type { DecodedEntry } from '../event/entry-decoding.ts';
-import { decodeEntryLine } from '../event/entry-decoding.ts';
+import { decodeEntryLine, decodeEntryText } from '../event/entry-decoding.ts';
 import { ROW_BYTES_MAX, type RowProblem, tooLong } from './import-file.ts';
 import type { StagedBlock, StagedRows } from './staged-rows.ts';
 
@@ -30,17 +31,20 @@ const lineFeed = 0x0a;
 /** Every line of the block, in order; blank lines are passed over. */
 export function parseBlock(block: Uint8Array, rows: StagedRows): ParsedBlock {
   const refused: RefusedLine[] = [];
+  const buffer = Buffer.from(block.buffer, block.byteOffset, block.length);
+  // Asked once for all its lines; a block with a line that is not is read line by line.
+  const isText = isUtf8(block);
   let lines = 0;
   for (let start = 0; start < block.length; ) {
     const found = block.indexOf(lineFeed, start);
     const end = found === -1 ? block.length : found;
     lines += 1;
-    const bytes = block.subarray(start, end);
+    const from = start;
     start = end + 1;
-    if (isBlank(bytes)) continue;
-    const decoded: DecodedEntry | RowProblem = bytes.length > ROW_BYTES_MAX ? tooLong(bytes.length) : decodeEntryLine(bytes);
+    if (isBlank(block, from, end)) continue;
+    const decoded = decodedLine(buffer, from, end, isText);
     if (decoded.valid) rows.add(decoded.state);
-    else refused.push({ line: lines, reason: decoded.reason, detail: decoded.detail, raw: textOf(bytes) });
+    else refused.push({ line: lines, reason: decoded.reason, detail: decoded.detail, raw: textOf(block.subarray(from, end)) });
   }
   return { staged: rows.take(), lines, refused };
 }
@@ -50,7 +54,15 @@ export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, ROW_BYTES_MAX)).toString('utf8');
 }
 
-function isBlank(bytes: Uint8Array): boolean {
-  // Nearly every line begins with something, and is not looked through.
-  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+function decodedLine(block: Buffer, from: number, end: number, isText: boolean): DecodedEntry | RowProblem {
+  if (end - from > ROW_BYTES_MAX) return tooLong(end - from);
+  return isText ? decodeEntryText(block.toString('utf8', from, end), end - from) : decodeEntryLine(block.subarray(from, end));
+}
+
+function isBlank(block: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) {
+    const byte = block[at];
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
+  }
+  return true;
 }
