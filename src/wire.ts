@@ -30,6 +30,8 @@ export interface Base {
   readonly config: Config;
   readonly database: OpenedDatabase;
   readonly clock: Clock;
+  /** Time limits of steps run on it, whatever `clock` does: a database is not faster on a faster clock. */
+  readonly limitClock: Clock;
   readonly log: Logger;
   close(): Promise<void>;
 }
@@ -74,7 +76,7 @@ export async function openBase(io: Io): Promise<Base> {
       await database.close();
       throw cause;
     }
-    return { config, database, clock, log, close: () => database.close() };
+    return { config, database, clock, limitClock: systemClock, log, close: () => database.close() };
   } catch (cause) {
     throw expected(cause);
   }

@@ -85,6 +85,14 @@ describe('the in-process runner', () => {
     await assert.rejects(steps.never(), StepTimedOut);
   });
 
+  it('limits a step by the clock of its limits, however fast the flow’s own runs', async () => {
+    const fast: Clock = { now: () => new Date(0), sleep: () => Promise.resolve() };
+    const { clock: limitClock } = recordingClock();
+    const late = (): Promise<string> => new Promise((resolve) => setImmediate(resolve, 'done'));
+    const { steps } = inProcessContext({ ...depsWith(fast), limitClock }, { late }, { late: 'dict' });
+    assert.equal(await steps.late(), 'done');
+  });
+
   it('begins no step once the process is to stop', async () => {
     const { clock } = recordingClock();
     const stopping = AbortSignal.abort(new Error('stopping'));

@@ -18,7 +18,7 @@ import { participant } from '../../src/dict/participant.ts';
 import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
 import { flatEntry } from '../../src/event/flat-entry.ts';
 import { ingestBatch } from '../../src/ingest/ingest-batch.ts';
-import { type Clock, scaledClock } from '../../src/platform/clock.ts';
+import { type Clock, scaledClock, systemClock } from '../../src/platform/clock.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';
 import { decideApproval } from '../../src/reconcile/approval.ts';
@@ -68,6 +68,7 @@ export async function openScaleWorld(database: Database, options: ScaleOptions) 
   const deps: SynchronisationRunDeps = {
     database,
     clock,
+    limitClock: systemClock,
     dict,
     log,
     signal: ending.signal,
