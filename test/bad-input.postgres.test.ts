@@ -247,7 +247,7 @@ describe('a database that', () => {
   });
 
   it('ends our connections mid-way ends the command, and the same command goes on to the same base', async (t) => {
-    const count = 20_000;
+    const count = 60_000;
     const undisturbed = await world(t);
     fs.writeFileSync(path.join(undisturbed.cwd, 'input'), entryLines(count).join('\n'));
     assert.equal((await undisturbed.run(...command('import', 'input'))).exitCode, 0);
@@ -269,7 +269,7 @@ describe('a database that', () => {
 
   it('ends our connections during ingest loses no event', async (t) => {
     const { run, cwd, database, keys } = await world(t);
-    const lines = eventLines(20_000);
+    const lines = eventLines(150_000);
     fs.writeFileSync(path.join(cwd, 'input'), lines.join('\n'));
     const outcome = await whileConnectionsEnd(database, run('ingest', 'input'));
     assert.match(outcome.stderr, /the connection to the database was lost: .*run the same command again/);

@@ -123,6 +123,20 @@ for (const [name, newKernel] of Object.entries(kernels)) {
       assert.notEqual(buckets.sums[0xabab], 0n);
     });
 
+    it('do not take two lines for one that has their length', () => {
+      const found: number[] = [];
+      const hex = '0f'.repeat(32);
+      const reader = collectLines(
+        [0x0f0f],
+        (_, line) => found.push(line),
+        () => null,
+        newKernel(),
+      );
+      reader.read(Buffer.from(`ab\n${'c'.repeat(61)}\n${hex}\n\n${hex}\n`));
+      assert.equal(reader.end(), 5);
+      assert.deepEqual(found, [3, 5]);
+    });
+
     it('read a line of many mebibytes in constant memory, and go on behind it', () => {
       const reader = foldLines(({ number, length }) => {
         assert.deepEqual([number, length], [2, 5_000_000]);

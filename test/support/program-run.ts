@@ -51,7 +51,12 @@ export async function runProgram(args: readonly string[], given: ProgramGiven): 
   const [node, script] = as === undefined ? [process.execPath, main] : [`${as.copy}/node`, `${as.copy}/src/main.ts`];
   const child = spawn(node, ['--import', peakTelling, script, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'] ?? '', HOME: cwd, DICT_VSYNC_LOG_LEVEL: 'warn', ...env },
+    env: {
+      ...{ PATH: process.env['PATH'] ?? '', HOME: cwd, DICT_VSYNC_LOG_LEVEL: 'warn' },
+      // Another user cannot write coverage. Undefined and not left out: Node hands it on to a child that merely lacks it.
+      ...(as === undefined ? {} : { NODE_V8_COVERAGE: undefined }),
+      ...env,
+    },
     stdio: [stdin === undefined ? 'ignore' : 'pipe', stdout, 'pipe', 'pipe'],
     ...(as === undefined ? {} : { uid: as.uid, gid: as.uid }),
   });
