@@ -43,8 +43,9 @@ export function cursorOfMemory(records: CidRecords, firstSideSize: number): Reco
   };
 }
 
-/** CID, then the line as a 64-bit float. */
+/** CID, then the line as a 64-bit float, in the machine's own order: the file never leaves it. */
 export const SPILLED_BYTES = CID_BYTES + 8;
+const cidWords = CID_BYTES / 4;
 const writtenRecords = 26_214;
 const bufferBytesMin = 16_384;
 const bufferBytesMax = 1_048_576;
@@ -59,12 +60,15 @@ export interface SpilledRun {
 /** Appends the sorted records to the spill file as one run. */
 export async function spillRun(spool: SpoolFile, offsetBytes: number, records: CidRecords, side: 0 | 1): Promise<SpilledRun> {
   const { cids, lines, order, size } = records;
-  const buffer = Buffer.alloc(Math.min(writtenRecords, size) * SPILLED_BYTES);
+  // Whole words: a view of each CID would cost more than copying it.
+  const words = new Uint32Array(cids.buffer, cids.byteOffset, (size * CID_BYTES) / 4);
+  const buffer = new Uint8Array(Math.min(writtenRecords, size) * SPILLED_BYTES);
+  const [bufferWords, bufferLines] = [new Uint32Array(buffer.buffer), new Float64Array(buffer.buffer)];
   let filled = 0;
   for (let index = 0; index < size; index++) {
     const place = order[index] ?? 0;
-    buffer.set(cids.subarray(place * CID_BYTES, (place + 1) * CID_BYTES), filled);
-    buffer.writeDoubleLE(lines[place] ?? 0, filled + CID_BYTES);
+    for (let word = 0; word < cidWords; word++) bufferWords[filled / 4 + word] = words[place * cidWords + word] ?? 0;
+    bufferLines[(filled + CID_BYTES) / 8] = lines[place] ?? 0;
     filled += SPILLED_BYTES;
     if (filled < buffer.length) continue;
     await spool.append(buffer.subarray(0, filled));
@@ -115,30 +119,41 @@ export function cursorOfRuns(fd: number, runs: readonly SpilledRun[], memoryByte
   };
 }
 
+const keyBytes = 6;
+
+/** The first six bytes of a CID as a number. */
+function keyOf(bytes: Uint8Array, at: number): number {
+  let key = 0;
+  for (let byte = at; byte < at + keyBytes; byte++) key = key * 256 + (bytes[byte] ?? 0);
+  return key;
+}
+
 class RunHead {
   readonly run: SpilledRun;
-  readonly buffer: Buffer;
+  readonly buffer: Uint8Array;
   at = 0;
   /** The CID's first six bytes as a number: enough for almost every comparison. */
   key = 0;
   readonly #fd: number;
+  readonly #lines: Float64Array;
   #read = 0;
   #filledBytes = 0;
 
   constructor(fd: number, run: SpilledRun, bufferRecords: number) {
     this.run = run;
     this.#fd = fd;
-    this.buffer = Buffer.alloc(Math.min(bufferRecords, run.size) * SPILLED_BYTES);
+    this.buffer = new Uint8Array(Math.min(bufferRecords, run.size) * SPILLED_BYTES);
+    this.#lines = new Float64Array(this.buffer.buffer);
   }
 
   get line(): number {
-    return this.buffer.readDoubleLE(this.at + CID_BYTES);
+    return this.#lines[(this.at + CID_BYTES) / 8] ?? 0;
   }
 
   advance(): boolean {
     this.at += SPILLED_BYTES;
     if (this.at >= this.#filledBytes && !this.#fill()) return false;
-    this.key = this.buffer.readUIntBE(this.at, 6);
+    this.key = keyOf(this.buffer, this.at);
     return true;
   }
 
@@ -179,6 +194,9 @@ function isLess(heap: readonly number[], heads: readonly RunHead[], a: number, b
   const [headA, headB] = [heads[placeA], heads[placeB]];
   if (headA === undefined || headB === undefined) return false;
   if (headA.key !== headB.key) return headA.key < headB.key;
-  const order = headA.buffer.compare(headB.buffer, headB.at, headB.at + CID_BYTES, headA.at, headA.at + CID_BYTES);
-  return order === 0 ? placeA < placeB : order < 0;
+  for (let byte = keyBytes; byte < CID_BYTES; byte++) {
+    const difference = (headA.buffer[headA.at + byte] ?? 0) - (headB.buffer[headB.at + byte] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return placeA < placeB;
 }

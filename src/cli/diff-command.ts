@@ -26,7 +26,7 @@ const mebibyte = 1_048_576;
 const memoryKind = size(16 * mebibyte, 1_048_576 * mebibyte);
 const memoryDefault = 256 * mebibyte;
 /** Beside the CIDs: buckets and sums of two files, chunks, and what the engine takes on the way. */
-const overheadBytes = 48 * mebibyte;
+const overheadBytes = 64 * mebibyte;
 /** However little is given, the CIDs get so much. */
 const recordsBytesMin = 8 * mebibyte;
 
