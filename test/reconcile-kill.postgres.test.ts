@@ -189,7 +189,7 @@ describe('a reconciliation whose process is killed', () => {
       await approveWhenAsked(world);
       const { child, ended } = start(world, null);
       // Longer each time, so that it ends however slow the machine is.
-      const timer = setTimeout(() => child.kill('SIGKILL'), 350 + round * 60 * Math.random());
+      const timer = setTimeout(() => child.kill('SIGKILL'), 350 + round * (40 + 80 * Math.random()));
       const death = await ended;
       clearTimeout(timer);
       if (death.signal === 'SIGKILL') deaths += 1;

@@ -83,7 +83,7 @@ const readPlaced: Prepared = {
 
 /**
  * The rows of these keys, in the same order; null where there is none. Not locked: whoever writes an entry holds the VSync row of its
- * scope, so that nothing of a held scope changes. Locking each row as well took 2 µs and a log record.
+ * scope, so that nothing of a held scope changes. Locking each row as well would write a log record for each.
  */
 export async function readHeldEntries(
   tx: Transaction,

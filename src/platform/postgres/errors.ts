@@ -31,7 +31,9 @@ const advices: Readonly<Record<string, string>> = {
 
 function unavailability(cause: unknown): { readonly what: string; readonly advice: string } {
   const code = errorCode(cause);
-  const ended = cause instanceof Error && /^Connection terminated(?! due to connection timeout)/.test(cause.message);
+  const ended =
+    cause instanceof Error &&
+    /^Connection terminated(?! due to connection timeout)|^Client has encountered a connection error/.test(cause.message);
   if (ended || lostCodes.has(code)) {
     const advice = 'nothing of an unfinished transaction was kept; run the same command again when the server is there';
     return { what: 'the connection to the database was lost', advice };
