@@ -15,6 +15,8 @@ import { sampleEntries } from '../dict/sample-entries.ts';
 import { flatEntry } from '../event/flat-entry.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
+import { readBuckets } from '../vsync/bucket-store.ts';
+import { readAllVSyncs } from '../vsync/vsync-store.ts';
 import { type ImportResult, importBase } from './entry-import.ts';
 import { readEntry } from './entry-store.ts';
 import { ImportUnderWay } from './file-import.ts';
@@ -130,7 +132,8 @@ describe('import of a file', () => {
             const result = await importOf(database, file, { workers, asOf });
             assert.deepEqual(result, await rowByRow(wanted, lines, asOf));
             assert.deepEqual(await wholeState(database), await wholeState(wanted));
-            await assertSound(database);
+            // Throws where their XOR or count is not the VSync's. A scan of every scope in every run takes minutes.
+            for (const { scope } of await readAllVSyncs(database)) await readBuckets(database, scope);
             assert.ok(await isClean(database));
           }
           for (const ending of endings) ending();
