@@ -100,12 +100,12 @@ async function rowByRow(database: Database, lines: readonly string[], asOf = imp
 }
 
 /** Runs the property's body with clones that go when the run ends, not when the test does. */
-async function withDatabases(work: (database: () => Promise<Database>) => Promise<void>): Promise<void> {
+async function withDatabases(work: (database: () => Promise<Database>, run: TestContext) => Promise<void>): Promise<void> {
   const endings: (() => unknown)[] = [];
-  const context = { after: (ending: () => unknown) => endings.push(ending) };
+  // Of a test's context only `after` is used.
+  const run = { after: (ending: () => unknown) => endings.push(ending) } as unknown as TestContext;
   try {
-    // Of a test's context only `after` is used.
-    await work(() => testDatabase(context as unknown as TestContext));
+    await work(() => testDatabase(run), run);
   } finally {
     for (const ending of endings.toReversed()) await ending();
   }
@@ -120,14 +120,13 @@ describe('import of a file', () => {
       fc.constantFrom(0, 2),
       fc.constantFrom(0, 90_000),
       async (lines, past, otherAlgorithm, workers, laterMs) => {
-        await withDatabases(async (newDatabase) => {
+        await withDatabases(async (newDatabase, context) => {
           const [wanted, database] = [await newDatabase(), await newDatabase()];
           for (const each of [wanted, database]) {
             if (otherAlgorithm) await withOtherAlgorithm(each, participant(participants[1]));
             await live(each, past);
           }
-          const endings: (() => void)[] = [];
-          const file = fileOf({ after: (ending: () => void) => endings.push(ending) }, lines);
+          const file = fileOf(context, lines);
           for (const asOf of [importedAsOf, new Date(importedAsOf.getTime() + laterMs)]) {
             const result = await importOf(database, file, { workers, asOf });
             assert.deepEqual(result, await rowByRow(wanted, lines, asOf));
@@ -136,7 +135,6 @@ describe('import of a file', () => {
             for (const { scope } of await readAllVSyncs(database)) await readBuckets(database, scope);
             assert.ok(await isClean(database));
           }
-          for (const ending of endings) ending();
         });
       },
     );
