@@ -40,7 +40,7 @@ export interface FileImportDeps {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly signal?: AbortSignal;
-  /** Worker threads that parse. Default: one for each core, four at most, and none for a file of a few megabytes. */
+  /** Worker threads that parse. Default: one for each core but the database's, four at most, and none for a file of a few megabytes. */
   readonly workers?: number;
   /** Bytes of the file that are parsed at once. Default 1 MiB. */
   readonly blockBytes?: number;
@@ -217,7 +217,7 @@ async function load(
     return await loadFrom(csvSource(chunksOf(read), position, new StagedRows(stagedWith), csvListener));
   }
   const isSmall = identity !== null && identity.bytes - run.nextOffset < workerBytesMin;
-  const workers = deps.workers ?? (isSmall ? 0 : Math.min(workersMax, availableParallelism()));
+  const workers = deps.workers ?? (isSmall ? 0 : Math.max(1, Math.min(workersMax, availableParallelism() - 1)));
   const parser = workers === 0 ? inThisThread(stagedWith) : inWorkers(stagedWith, workers);
   try {
     return await loadFrom(ndjsonSource(lineBlocks(read, from.offset, deps.blockBytes), from.line, parser));

@@ -4,17 +4,16 @@
  * not those that migrations make, nothing is switched, and the rows are folded in instead.
  */
 
-import { pipeline } from 'node:stream/promises';
-import { to as copyTo } from 'pg-copy-streams';
-import { asCid, CID_BYTES } from '../cid/cid.ts';
 import type { Clock } from '../platform/clock.ts';
+import { copyOut, rowReader } from '../platform/postgres/copy-out.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
-import { asDatabaseError, errorCode } from '../platform/postgres/errors.ts';
+import { errorCode } from '../platform/postgres/errors.ts';
 import { storeBuckets } from '../vsync/bucket-store.ts';
-import { type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from '../vsync/buckets.ts';
+import { type Buckets, countOfBuckets, emptyBuckets, vsyncOfBuckets } from '../vsync/buckets.ts';
 import { commitBulk, type Scope } from '../vsync/vsync-store.ts';
 import { lockScopes } from './batch-commit.ts';
 import { advanceRun, checkAlgorithms, endRun, type ImportRun, scopesOf } from './import-run.ts';
+import { foldBytes } from './row-filter/plain-folder.ts';
 import { dropStaging, isBaseEmpty, replaceTables } from './staging-tables.ts';
 import { tableShape } from './table-shape.ts';
 
@@ -60,7 +59,8 @@ async function switchLocked(
   checkAlgorithms(run, locks);
   if (!(await isBaseEmpty(tx))) throw new NotReplaceable('the base is no longer empty');
   for (const vsync of locks.vsyncs) {
-    const buckets = await bucketsOfStaged(tx, vsync.scope, deps.signal);
+    deps.signal?.throwIfAborted();
+    const buckets = await bucketsOfStaged(tx, vsync.scope);
     const present = { vsync: vsyncOfBuckets(buckets), keys: countOfBuckets(buckets) };
     await commitBulk(tx, vsync, present, { source: 'import', now });
     await storeBuckets(tx, vsync.scope, buckets);
@@ -106,48 +106,22 @@ async function keepRest(tx: Transaction): Promise<number> {
   return rest;
 }
 
-const headerBytes = 19;
-const recordBytes = 2 + 4 + CID_BYTES;
+/** Between the start of a row and its one value: the number of fields, and the length of the value. */
+const cidOffset = 6;
 
 /** The buckets of the CIDs that wait in import_cids, as they are stored. */
-async function bucketsOfStaged(tx: Transaction, scope: Scope, signal: AbortSignal | undefined): Promise<Buckets> {
+async function bucketsOfStaged(tx: Transaction, scope: Scope): Promise<Buckets> {
   const buckets = emptyBuckets();
   // COPY takes no parameters: it finds them in settings of this transaction.
   await tx.query(`SELECT set_config('dict_vsync.participant', $1, true), set_config('dict_vsync.key_type', $2, true)`, [
     scope.participant,
     scope.keyType,
   ]);
-  const cids = tx.connection.query(
-    copyTo(
-      `COPY (SELECT cid FROM import_cids WHERE participant = current_setting('dict_vsync.participant')
-         AND key_type = current_setting('dict_vsync.key_type')) TO STDOUT (FORMAT binary)`,
-    ),
+  await copyOut(
+    tx.connection,
+    `COPY (SELECT cid FROM import_cids WHERE participant = current_setting('dict_vsync.participant')
+       AND key_type = current_setting('dict_vsync.key_type')) TO STDOUT (FORMAT binary)`,
+    rowReader((buffer, from) => foldBytes(buckets, { cidBytes: buffer, cidAt: from + cidOffset })),
   );
-  let rest: Buffer = Buffer.alloc(0);
-  let toSkip = headerBytes;
-  try {
-    await pipeline(cids, async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        signal?.throwIfAborted();
-        let bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-        if (toSkip > 0) {
-          if (bytes.length < toSkip) {
-            rest = bytes;
-            continue;
-          }
-          bytes = bytes.subarray(toSkip);
-          toSkip = 0;
-        }
-        let at = 0;
-        // The trailer is shorter than a record, and is left over.
-        for (; at + recordBytes <= bytes.length; at += recordBytes) {
-          foldCid(buckets, asCid(bytes.subarray(at + 6, at + recordBytes)), 'added');
-        }
-        rest = bytes.subarray(at);
-      }
-    });
-  } catch (cause) {
-    throw asDatabaseError(cause);
-  }
   return buckets;
 }
