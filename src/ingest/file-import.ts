@@ -48,7 +48,7 @@ export interface FileImportDeps {
   readonly commitBytes?: number;
   /** Pages of rows that are folded in one transaction. Default 400, some 8,000 rows. */
   readonly mergePages?: number;
-  /** Smallest file whose rows take the place of an empty base; below it folding is as fast. Default 16 MiB. */
+  /** Smallest file whose rows take the place of an empty base; a smaller one is folded in. Default 16 MiB. */
   readonly replaceBytesMin?: number;
 }
 
