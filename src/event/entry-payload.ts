@@ -92,7 +92,7 @@ const accountNumber: TextRule = {
 const cpf: TextRule = { pattern: /^[0-9]{11}$/, description: 'a CPF: a text of eleven digits', personal: true };
 const cnpj: TextRule = { pattern: /^[0-9]{14}$/, description: 'a CNPJ: a text of fourteen digits', personal: true };
 const requestId: TextRule = {
-  pattern: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
+  pattern: /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$/,
   description: 'a UUID with hyphens',
 };
 const anyKey: TextRule = {

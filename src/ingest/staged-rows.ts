@@ -5,6 +5,7 @@
 
 import { CID_BYTES, type CidAlgorithm } from '../cid/cid.ts';
 import { cidBatch } from '../cid/cid-batch.ts';
+import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import type { EntryState } from '../event/key-event.ts';
 import { BinaryRows } from '../platform/postgres/binary-rows.ts';
@@ -20,12 +21,17 @@ export interface StagedWith {
   readonly algorithms: Readonly<Record<Participant, CidAlgorithm>>;
 }
 
-/** The columns that the rows have, in their order; those left out are null. */
-export const STAGED_COLUMNS = `participant, key, key_type, status, cid, branch, account_number, account_type, account_opened_at,
-  owner_type, owner_tax_id, owner_name, owner_trade_name, request_id, registered_at, participant_registered_at, request_id_since,
-  occurred_at, seq, updated_at`;
+/**
+ * The columns that the rows have, in their order; those left out are null. First what a CID is made of, in its order (dict-cid.ts): what is
+ * hashed is then copied from what was written, which took a third off the time of a row.
+ */
+export const STAGED_COLUMNS = `request_id, key_type, key, owner_tax_id, owner_name, owner_trade_name, participant, branch,
+  account_number, account_type, cid, status, account_opened_at, owner_type, registered_at, participant_registered_at,
+  request_id_since, occurred_at, seq, updated_at`;
 
 const fields = 20;
+const hashedFields = 9;
+const ampersand = 0x26;
 /** A block of a file and its rows are of about the same size. */
 const startBytes = 1_310_720;
 
@@ -48,8 +54,10 @@ export class StagedRows {
   readonly #batch = cidBatch();
   /** Where the CIDs of the batch belong. */
   readonly #places: number[] = [];
-  #scopes = new Set<string>();
-  #lastScope = '';
+  /** The key types of each participant. */
+  #scopes = new Map<Participant, Set<KeyType>>();
+  #participant: Participant | null = null;
+  #keyTypes = new Set<KeyType>();
   #rows = 0;
   #withoutRequestId = 0;
 
@@ -76,38 +84,54 @@ export class StagedRows {
     const { account, owner } = entry;
     const written = this.#written;
     written.row(fields);
-    written.text(account.participant);
-    written.text(entry.key);
+    const start = written.length;
+    written.uuid(requestId);
     written.text(entry.keyType);
-    written.text(requestId === null ? 'UNRESOLVED' : 'ACTIVE');
-    this.#cid(state);
-    written.text(account.branch);
-    written.text(account.accountNumber);
-    written.text(account.accountType);
-    written.timestamp(Date.parse(account.openingDate));
-    written.text(owner.type);
+    written.text(entry.key);
     written.text(owner.taxIdNumber);
     written.text(owner.name);
     written.text(owner.tradeName);
-    written.uuid(requestId);
+    written.text(account.participant);
+    written.text(account.branch);
+    written.text(account.accountNumber);
+    written.text(account.accountType);
+    this.#cid(state, start);
+    written.text(requestId === null ? 'UNRESOLVED' : 'ACTIVE');
+    written.timestamp(Date.parse(account.openingDate));
+    written.text(owner.type);
     written.timestamp(registeredAt === null ? null : registeredAt.getTime());
     written.timestamp(participantRegisteredAt === null ? null : participantRegisteredAt.getTime());
     written.fields(this.#stamp);
     this.#rows += 1;
     if (requestId === null) this.#withoutRequestId += 1;
-    const scope = `${account.participant} ${entry.keyType}`;
-    if (scope !== this.#lastScope) this.#scopes.add(scope);
-    this.#lastScope = scope;
+    if (account.participant !== this.#participant) this.#turnTo(account.participant);
+    this.#keyTypes.add(entry.keyType);
   }
 
-  /** The CID's field. Those of `dict` are computed many at once, and written when they are. */
-  #cid({ entry, requestId, registeredAt, participantRegisteredAt }: EntryState): void {
+  /** Rows of one participant mostly follow each other: its key types are gathered without a look-up for each. */
+  #turnTo(participant: Participant): void {
+    this.#participant = participant;
+    this.#keyTypes = this.#scopes.get(participant) ?? new Set();
+    this.#scopes.set(participant, this.#keyTypes);
+  }
+
+  /** The CID's field, of what was written from `start` on. Those of `dict` are computed many at once, and written when they are. */
+  #cid({ entry, requestId, registeredAt, participantRegisteredAt }: EntryState, start: number): void {
     const algorithm = this.#algorithms[entry.account.participant] ?? 'dict';
     if (requestId === null) {
       this.#written.empty();
     } else if (algorithm === 'dict') {
       if (this.#batch.isFull) this.#writeCids();
-      this.#batch.add(entry, requestId);
+      const { bytes, messageAt, messageBytesMax, requestIdAt } = this.#batch;
+      const attributesAt = this.#written.copyField(start, bytes, requestIdAt);
+      const messageBytes = this.#written.join(
+        { from: attributesAt, fields: hashedFields, separator: ampersand },
+        bytes,
+        messageAt,
+        messageBytesMax,
+      );
+      if (messageBytes === null) this.#batch.add(entry, requestId);
+      else this.#batch.commit(messageBytes);
       this.#places.push(this.#written.later(CID_BYTES));
     } else {
       this.#written.bytes(cidOfState({ entry, requestId, registeredAt, participantRegisteredAt }, algorithm));
@@ -129,12 +153,12 @@ export class StagedRows {
       bytes: this.#written.take(),
       rows: this.#rows,
       withoutRequestId: this.#withoutRequestId,
-      scopes: [...this.#scopes],
+      scopes: [...this.#scopes].flatMap(([participant, keyTypes]) => [...keyTypes].map((keyType) => `${participant} ${keyType}`)),
     };
     this.#rows = 0;
     this.#withoutRequestId = 0;
-    this.#scopes = new Set();
-    this.#lastScope = '';
+    this.#scopes = new Map();
+    this.#participant = null;
     return block;
   }
 }

@@ -108,6 +108,42 @@ export class BinaryRows {
     this.#at = at;
   }
 
+  /** Copies the value of the field written there (`length` before it) into other bytes; answers where the next field is. */
+  copyField(place: number, target: Uint8Array, targetAt: number): number {
+    const end = place + 4 + this.#lengthAt(place);
+    for (let from = place + 4, to = targetAt; from < end; from++, to++) target[to] = this.#buffer[from] ?? 0;
+    return end;
+  }
+
+  /**
+   * Copies the values of fields that were written one after the other into other bytes, with a separator between them; a null one is
+   * empty. Answers how many bytes that is; null, and what is there is not whole, where it would be more than `bytesMax`.
+   */
+  join(
+    values: { readonly from: number; readonly fields: number; readonly separator: number },
+    target: Uint8Array,
+    targetAt: number,
+    bytesMax: number,
+  ): number | null {
+    const buffer = this.#buffer;
+    const limit = targetAt + bytesMax;
+    let from = values.from;
+    let to = targetAt;
+    for (let field = 0; field < values.fields; field++) {
+      const end = from + 4 + Math.max(0, this.#lengthAt(from));
+      if (to + 1 + end - from > limit) return null;
+      if (field > 0) target[to++] = values.separator;
+      for (from += 4; from < end; from++) target[to++] = buffer[from] ?? 0;
+    }
+    return to - targetAt;
+  }
+
+  #lengthAt(place: number): number {
+    const buffer = this.#buffer;
+    const high = ((buffer[place] ?? 0) << 24) | ((buffer[place + 1] ?? 0) << 16);
+    return high | ((buffer[place + 2] ?? 0) << 8) | (buffer[place + 3] ?? 0);
+  }
+
   /** A timestamptz field, from milliseconds since 1970; null is null. */
   timestamp(ms: number | null): void {
     if (ms === null) {
