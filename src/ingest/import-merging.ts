@@ -1,6 +1,6 @@
 /**
  * import_entries → a base that has something already: a range of pages in each transaction, together with how far the run is. Three
- * kinds of rows, told apart by one join: what is there exactly as it would be written is only counted; a key that nobody knows is
+ * kinds of rows, told apart by a join: what is there exactly as it would be written is only counted; a key that nobody knows is
  * inserted by the server itself; everything else is folded like an event (batch-fold.ts), so that there is one place that says what wins.
  */
 
@@ -12,7 +12,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Database, Sql, Transaction } from '../platform/postgres/database.ts';
 import { foldBuckets } from '../vsync/bucket-store.ts';
 import { unfoldedBytes } from '../vsync/vsync-journal.ts';
-import { type CidTransition, commitTransitions, type LockedVSync } from '../vsync/vsync-store.ts';
+import { type CidTransition, commitTransitions, type LockedVSync, type Scope } from '../vsync/vsync-store.ts';
 import { areKnown, type LockedScopes, lockScopes, untilUncontended } from './batch-commit.ts';
 import { type Fold, foldGroups, groupByKey } from './batch-fold.ts';
 import { ENTRY_COLUMNS, type EntryRow, storedEntry } from './entry-row.ts';
@@ -92,10 +92,11 @@ async function mergeLocked(tx: Transaction, run: ImportRun, range: Range, now: D
   const locks = await lockScopes(tx, await scopesOfRange(tx, range), now);
   checkAlgorithms(run, locks);
   const inserted = await insertUnknown(tx, range, locks, now);
+  const moved = await moveOn(tx, range, locks, now);
   const found = await counted(tx, byKey, range);
-  const groups = groupByKey(await readDifferent(tx, range));
+  const groups = groupByKey(found.same === found.rows ? [] : await readDifferent(tx, range));
   const fold = foldGroups(groups, await readHeldEntries(tx, groups), locks.algorithmOf);
-  for (const vsync of locks.vsyncs) await commitScope(tx, locks, vsync, inserted, fold, now);
+  for (const vsync of locks.vsyncs) await commitScope(tx, locks, vsync, { inserted, moved, fold }, now);
   const having = (outcome: string): number => fold.events.filter((event) => event.outcome === outcome).length;
   const insertedUnresolved = inserted.filter(({ cid }) => cid === null).length;
   return {
@@ -106,17 +107,23 @@ async function mergeLocked(tx: Transaction, run: ImportRun, range: Range, now: D
   };
 }
 
+/** What became of a range. */
+interface Merged {
+  readonly inserted: readonly InsertedRow[];
+  /** Scopes of which rows are of a later time now, and otherwise what they were. */
+  readonly moved: readonly Scope[];
+  readonly fold: Fold<KeyImported>;
+}
+
 async function commitScope(
   tx: Transaction,
   locks: LockedScopes,
   vsync: LockedVSync,
-  inserted: readonly InsertedRow[],
-  fold: Fold<KeyImported>,
+  { inserted, moved, fold }: Merged,
   now: Date,
 ): Promise<void> {
   const { participant, keyType } = vsync.scope;
-  const isMine = (of: { readonly participant: Participant; readonly keyType: KeyType }): boolean =>
-    of.participant === participant && of.keyType === keyType;
+  const isMine = (of: Scope): boolean => of.participant === participant && of.keyType === keyType;
   const added = inserted.filter(isMine);
   const folded = fold.keys.filter(isMine);
   const entries = folded.flatMap(({ next }) => (next === null ? [] : [{ ...next, seq: vsync.nextSeq, updatedAt: now }]));
@@ -124,7 +131,8 @@ async function commitScope(
     ...added.flatMap(({ cid, key }) => (cid === null ? [] : [{ change: 'added', cid, key } as const])),
     ...folded.flatMap((key) => key.transitions),
   ];
-  if (added.length === 0 && entries.length === 0 && (await areKnown(tx, vsync.scope, transitions))) return;
+  const isWritten = added.length > 0 || entries.length > 0 || moved.some(isMine);
+  if (!isWritten && (await areKnown(tx, vsync.scope, transitions))) return;
   await writeEntries(tx, entries);
   await commitTransitions(tx, vsync, transitions, { source: 'import', algorithm: locks.algorithmOf(participant), now });
 }
@@ -172,10 +180,7 @@ async function counted(sql: Sql, rowsWithSame: string, range: Range): Promise<Co
   return { rows: row.rows, same: row.same, sameUnresolved: row.same_unresolved };
 }
 
-async function scopesOfRange(
-  sql: Sql,
-  range: Range,
-): Promise<{ readonly participant: Participant; readonly keyType: KeyType }[]> {
+async function scopesOfRange(sql: Sql, range: Range): Promise<Scope[]> {
   const { rows } = await sql.query<{ participant: Participant; key_type: KeyType }>(
     `SELECT DISTINCT participant, key_type FROM import_entries WHERE ctid >= $1::tid AND ctid < $2::tid`,
     [range.from, range.to],
@@ -192,7 +197,6 @@ interface InsertedRow {
 
 /** The row of a key that the base does not have becomes its entry, as the fold would make it, unless the range has more than one. */
 async function insertUnknown(tx: Transaction, range: Range, locks: LockedScopes, now: Date): Promise<InsertedRow[]> {
-  const scopes = locks.vsyncs.map(({ scope }) => scope);
   const { rows } = await tx.query<{ participant: Participant; key_type: KeyType; key: string; cid: Buffer | null }>(
     `INSERT INTO dict_entries (${ENTRY_COLUMNS})
      SELECT s.participant, s.key, s.key_type, s.status, s.cid, s.branch, s.account_number, s.account_type, s.account_opened_at,
@@ -206,19 +210,50 @@ async function insertUnknown(tx: Transaction, range: Range, locks: LockedScopes,
      WHERE s.times = 1 AND NOT EXISTS (SELECT FROM dict_entries e WHERE e.participant = s.participant AND e.key = s.key)
      ORDER BY s.participant, s.key
      RETURNING participant, key_type, key, cid`,
-    [
-      range.from,
-      range.to,
-      now,
-      scopes.map(({ participant }) => participant),
-      scopes.map(({ keyType }) => keyType),
-      locks.vsyncs.map(({ nextSeq }) => nextSeq),
-    ],
+    [range.from, range.to, now, ...scopeColumns(locks)],
   );
   return rows.map(({ participant, key_type, key, cid }) => ({
     ...{ participant, key, keyType: key_type },
     cid: cid === null ? null : asCid(cid),
   }));
+}
+
+/**
+ * Rows that say what the base has from an earlier time become of the later one, as the fold would make them: the same base imported
+ * again as of a later day changes nothing else. Compared by IS NOT DISTINCT FROM, which no index serves: the planner took the one by
+ * account, whose keys may be any number. Answers the scopes that have such rows.
+ */
+async function moveOn(tx: Transaction, range: Range, locks: LockedScopes, now: Date): Promise<Scope[]> {
+  const { rows } = await tx.query<{ participant: Participant; key_type: KeyType }>(
+    `WITH moved AS (
+       UPDATE dict_entries AS e SET occurred_at = s.occurred_at, event_action = NULL, synced_from = NULL, orphaned_at = NULL,
+         request_id_since = coalesce(e.request_id_since, e.occurred_at), registered_at = s.registered_at,
+         participant_registered_at = s.participant_registered_at, seq = l.seq, updated_at = $3
+       FROM (
+         SELECT ${ENTRY_COLUMNS.replace(', seq, updated_at', '')}, count(*) OVER (PARTITION BY participant, key) AS times
+         FROM import_entries WHERE ctid >= $1::tid AND ctid < $2::tid) AS s
+       JOIN unnest($4::text[], $5::text[], $6::bigint[]) AS l (participant, key_type, seq)
+         ON l.participant = s.participant AND l.key_type = s.key_type
+       WHERE s.times = 1 AND e.participant = s.participant AND e.key = s.key AND e.status = 'ACTIVE'
+         AND (e.key_type, e.cid, e.request_id, e.branch, e.account_number, e.account_type, e.account_opened_at, e.owner_type,
+             e.owner_tax_id, e.owner_name, e.owner_trade_name)
+           IS NOT DISTINCT FROM (s.key_type, s.cid, s.request_id, s.branch, s.account_number, s.account_type, s.account_opened_at,
+             s.owner_type, s.owner_tax_id, s.owner_name, s.owner_trade_name)
+         AND e.occurred_at < s.occurred_at AND coalesce(e.request_id_since, e.occurred_at) <= s.occurred_at
+       RETURNING e.participant, e.key_type)
+     SELECT DISTINCT participant, key_type FROM moved`,
+    [range.from, range.to, now, ...scopeColumns(locks)],
+  );
+  return rows.map((row) => ({ participant: row.participant, keyType: row.key_type }));
+}
+
+/** The locked scopes and the seqs that their next commits have, as columns. */
+function scopeColumns({ vsyncs }: LockedScopes): [string[], string[], number[]] {
+  return [
+    vsyncs.map(({ scope }) => scope.participant),
+    vsyncs.map(({ scope }) => scope.keyType),
+    vsyncs.map(({ nextSeq }) => nextSeq),
+  ];
 }
 
 const stagedColumns = ENTRY_COLUMNS.split(',')

@@ -9,6 +9,11 @@ import { assert } from '../platform/assert.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import { STAGED_COLUMNS } from './staged-rows.ts';
 
+/** Which table waits for which. */
+const replacements = { import_entries: 'dict_entries', import_cids: 'dict_cids' } as const;
+type Staging = keyof typeof replacements;
+const stagings = ['import_entries', 'import_cids'] as const satisfies readonly Staging[];
+
 /**
  * Makes them anew. Rows that can only be folded need neither log nor checks: they are checked again when they become part of the
  * base, and a server that crashes loses no more than a table to be loaded again.
@@ -16,11 +21,15 @@ import { STAGED_COLUMNS } from './staged-rows.ts';
 export async function makeStaging(tx: Transaction, replaces: boolean): Promise<void> {
   await dropStaging(tx);
   const how = replaces ? 'INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION' : '';
-  // Vacuum has nothing to do in a table that is only appended to, and would be in the way of building indexes.
-  await tx.query(
-    `CREATE ${replaces ? '' : 'UNLOGGED'} TABLE import_entries (LIKE dict_entries ${how}) WITH (autovacuum_enabled = off)`,
-  );
-  if (replaces) await tx.query(`CREATE TABLE import_cids (LIKE dict_cids ${how}) WITH (autovacuum_enabled = off)`);
+  const staging = replaces ? stagings : (['import_entries'] as const);
+  for (const name of staging) {
+    const table = replacements[name];
+    await tx.query(`CREATE ${replaces ? '' : 'UNLOGGED'} TABLE ${name} (LIKE ${table} ${how})`);
+    // Its pages are filled as those of the table that it may become: a fillfactor leaves room for the next versions of rows.
+    for (const statement of await storageStatements(tx, table, name)) await tx.query(statement);
+    // Vacuum has nothing to do in a table that is only appended to, and would be in the way of building indexes.
+    await tx.query(`ALTER TABLE ${name} SET (autovacuum_enabled = off)`);
+  }
 }
 
 /** Takes them away, as far as they are there. */
@@ -55,10 +64,6 @@ export async function isBaseEmpty(sql: Sql): Promise<boolean> {
   );
   return rows[0]?.empty === true;
 }
-
-/** Which table waits for which. */
-const replacements = { import_entries: 'dict_entries', import_cids: 'dict_cids' } as const;
-type Staging = keyof typeof replacements;
 
 /** An index of dict_entries or dict_cids, to be built on the table that waits for it. */
 export interface StagedIndex {
@@ -115,10 +120,10 @@ export async function indexesFor(sql: Sql, staging: Staging): Promise<StagedInde
  * that were there. The caller holds both tables and compares `tableShape` before and after.
  */
 export async function replaceTables(tx: Transaction): Promise<void> {
-  for (const [staging, table] of Object.entries(replacements)) {
-    // The keys are those of the object just above.
-    const indexes = await indexesFor(tx, staging as Staging);
-    const settings = await settingStatements(tx, table);
+  for (const staging of stagings) {
+    const table = replacements[staging];
+    const indexes = await indexesFor(tx, staging);
+    const settings = [...(await ownerStatements(tx, table)), ...(await storageStatements(tx, table, table))];
     await tx.query(`DROP TABLE ${table}`);
     await tx.query(`ALTER TABLE ${staging} RENAME TO ${table}`);
     for (const { name, stagingName, constraint } of indexes) {
@@ -133,20 +138,27 @@ export async function replaceTables(tx: Transaction): Promise<void> {
   }
 }
 
-/** The statements that give another table of that name the owner, the settings and the grants that this one has. */
-async function settingStatements(tx: Transaction, table: string): Promise<string[]> {
+/** The statements that give another table of that name the owner and the grants that this one has. */
+async function ownerStatements(tx: Transaction, table: string): Promise<string[]> {
   const { rows } = await tx.query<{ statement: string }>(
     `SELECT format('ALTER TABLE %I OWNER TO %I', c.relname, pg_get_userbyid(c.relowner)) AS statement
      FROM pg_class c WHERE c.oid = to_regclass($1)
-     UNION ALL
-     SELECT format('ALTER TABLE %I SET (%s)', c.relname, array_to_string(c.reloptions, ', '))
-     FROM pg_class c WHERE c.oid = to_regclass($1) AND c.reloptions IS NOT NULL
      UNION ALL
      SELECT format('GRANT %s ON %I TO %s%s', a.privilege_type, c.relname,
        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
        CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
      FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a WHERE c.oid = to_regclass($1)`,
     [table],
+  );
+  return rows.map(({ statement }) => statement);
+}
+
+/** The statements that give the table `to` the storage settings of another. */
+async function storageStatements(tx: Transaction, table: string, to: string): Promise<string[]> {
+  const { rows } = await tx.query<{ statement: string }>(
+    `SELECT format('ALTER TABLE %I SET (%s)', $2::text, array_to_string(c.reloptions, ', ')) AS statement
+     FROM pg_class c WHERE c.oid = to_regclass($1) AND c.reloptions IS NOT NULL`,
+    [table, to],
   );
   return rows.map(({ statement }) => statement);
 }
