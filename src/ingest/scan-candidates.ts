@@ -6,7 +6,10 @@ import type { ScanRun } from './scan-run.ts';
 
 type OfRun = Pick<ScanRun, 'id' | 'participant'>;
 
-/** Adds keys; those that are there already stay as they are. */
+/**
+ * Adds keys; those that are there already stay as they are. In one order for everybody: lanes that name the same keys, each in its own
+ * order, would wait for each other in a circle.
+ */
 export async function addCandidates(
   sql: Sql,
   { id, participant }: OfRun,
@@ -16,6 +19,7 @@ export async function addCandidates(
   await sql.query(
     `INSERT INTO scan_candidates (scan_id, participant, key_type, key)
      SELECT $1, $2, key_type, key FROM unnest($3::text[], $4::text[]) AS given (key_type, key)
+     ORDER BY key_type, key
      ON CONFLICT DO NOTHING`,
     [id, participant, candidates.map(({ keyType }) => keyType), candidates.map(({ key }) => key)],
   );
