@@ -126,7 +126,8 @@ export function nameTextKey(text: string): string | null {
   for (;;) {
     const taken = ATTRIBUTE.exec(rest);
     const [all, type = '', value = '', sign] = taken ?? [];
-    const attribute = all === undefined ? null : attributeOf(type, /^\s*[#"]/.test(value) ? value.trim() : value);
+    // Blanks before `#` or a quote are spaces: behind a tab, which nobody escapes, a `#` is the value's own.
+    const attribute = all === undefined ? null : attributeOf(type, /^ *[#"]/.test(value) ? value.trim() : value);
     if (all === undefined || attribute === null) return null;
     parts.at(-1)?.push(attribute);
     rest = rest.slice(all.length);
