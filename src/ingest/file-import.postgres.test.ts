@@ -135,6 +135,7 @@ describe('import of a file', () => {
             for (const { scope } of await readAllVSyncs(database)) await readBuckets(database, scope);
             assert.ok(await isClean(database));
           }
+          await assertSound(database);
         });
       },
     );
