@@ -1,10 +1,14 @@
-/** One function side of a bench in a process of its own: `node bench/side.ts CASE SIDE FIXTURE`; answers by one line of JSON. */
+/**
+ * One function side of a bench in a process of its own: `node bench/side.ts CASE SIDE FIXTURE`; answers by one line of JSON. Without a
+ * fixture it only loads what the side needs.
+ */
 
 import { writeSync } from 'node:fs';
 import type { Bench } from './bench.ts';
 
 const [name = '', sideName = '', fixtureText = ''] = process.argv.slice(2);
 const { bench }: { readonly bench: Bench } = await import(`./cases/${name}.ts`);
+if (fixtureText === '') process.exit(0);
 const side = bench.sides[sideName];
 if (side === undefined || !('run' in side)) throw new TypeError(`bench ${name} has no function side ${sideName}`);
 const fixture = JSON.parse(fixtureText);

@@ -70,6 +70,29 @@ describe('comparing a CID set file', () => {
     }
   });
 
+  it('reads the file once where every bucket that differs differs by one CID', async (t) => {
+    const database = await testDatabase(t);
+    // Each in a bucket of its own, beside others that both have.
+    const inBucket = (bucket: number): string => `${bucket.toString(16).padStart(4, '0')}${randomBytes(30).toString('hex')}`;
+    const both = Array.from({ length: 300 }, (_, index) => inBucket(index % 60));
+    const local = [3, 17, 59].map(inBucket);
+    const dict = [0, 18, 40, 65_535].map(inBucket);
+    await commit(database, [...both, ...local], 'added');
+    const found = await compared(t, database, [...both, ...dict]);
+    assert.deepEqual([[...found.dict].toSorted(), [...found.local].toSorted()], [dict.toSorted(), local.toSorted()]);
+    assert.deepEqual([found.buckets, found.slices], [7, 0]);
+  });
+
+  it('is not misled where three CIDs of a bucket differ, whose XOR could pass for one', async (t) => {
+    const database = await testDatabase(t);
+    const [here, there, thereToo] = Array.from({ length: 3 }, () => `0102${randomBytes(30).toString('hex')}`);
+    assert.ok(here && there && thereToo);
+    await commit(database, [here], 'added');
+    const found = await compared(t, database, [there, thereToo]);
+    assert.deepEqual([[...found.dict].toSorted(), [...found.local]], [[there, thereToo].toSorted(), [here]]);
+    assert.equal(found.slices, 1);
+  });
+
   it('reads nothing more where the sets are equal', async (t) => {
     const database = await testDatabase(t);
     const both = randomCids(50);

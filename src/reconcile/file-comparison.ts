@@ -1,10 +1,11 @@
 /**
- * The CID set file against our CIDs as of one seq, in bounded memory: one pass folds the file into buckets; only where buckets
- * differ a second pass collects those lines, beside a range read of ours. Where much differs it goes by slices of buckets. Nothing
- * is judged here: what comes out are CIDs that one side alone has.
+ * The CID set file against our CIDs as of one seq, in bounded memory: one pass folds the file into buckets. Where buckets differ by
+ * one CID each, that tells which; where one differs by more, a second pass collects the lines of those that differ, beside a range
+ * read of ours, and where much differs by slices of buckets. Nothing is judged here: what comes out are CIDs that one side alone has.
  */
 
-import { open } from 'node:fs/promises';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { asCid, type Cid, cidToHex } from '../cid/cid.ts';
 import { cidFingerprint } from '../ledger/masking.ts';
 import { digestFile } from '../platform/file-digest.ts';
@@ -13,8 +14,14 @@ import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import { type BucketsAsOf, readBuckets } from '../vsync/bucket-store.ts';
 import { type Buckets, differingBuckets } from '../vsync/buckets.ts';
 import { collectLines, foldLines, type LineReader } from '../vsync/cid-lines.ts';
+import type { LineBuckets } from '../vsync/line-kernel.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused, refuseLine } from './cid-set-file.ts';
+import { loneDifferences } from './lone-difference.ts';
+
+const readBytes = 262_144;
+/** After so many reads, some milliseconds, others have their turn. */
+const readsPerTurn = 8;
 
 /** CIDs that one side alone has, as hex. */
 export interface SetDifference {
@@ -67,7 +74,7 @@ export async function compareFile(sql: Sql, scope: Scope, file: ExpectedFile, li
   }
 }
 
-async function foldFile(file: string, onProgress: () => Promise<void>): Promise<Buckets> {
+async function foldFile(file: string, onProgress: () => Promise<void>): Promise<LineBuckets> {
   const reader = foldLines(refuseLine);
   await readLines(file, reader, onProgress);
   return reader.buckets;
@@ -75,12 +82,15 @@ async function foldFile(file: string, onProgress: () => Promise<void>): Promise<
 
 interface Sides {
   readonly file: string;
-  readonly folded: Buckets;
+  readonly folded: LineBuckets;
   readonly ours: BucketsAsOf;
 }
 
 async function compareBuckets(sql: Sql, scope: Scope, sides: Sides, limits: Limits): Promise<Comparison> {
+  const { seq, keys } = sides.ours;
   const differing = differingBuckets(sides.folded, sides.ours.buckets);
+  const lone = differing.length <= limits.differencesMax ? await loneDifferences(sql, scope, sides, differing) : null;
+  if (lone !== null) return { ...lone, seq, keys, buckets: differing.length, slices: 0 };
   const slices = slicesOf(differing, sides, limits);
   const dict = new Set<string>();
   const local = new Set<string>();
@@ -95,7 +105,6 @@ async function compareBuckets(sql: Sql, scope: Scope, sides: Sides, limits: Limi
       );
     }
   }
-  const { seq, keys } = sides.ours;
   return { dict, local, seq, keys, buckets: differing.length, slices: slices.length };
 }
 
@@ -161,18 +170,24 @@ function duplicated(cid: Cid, first: number, second: number): FileRefused {
   );
 }
 
-/** The whole file through a reader, straight into its memory. */
+/**
+ * The whole file through a reader, straight into its memory. Read on this thread, a little at a time: what another one reads lies in
+ * another processor's cache, which was measured to cost as much again as folding it.
+ */
 async function readLines(file: string, reader: LineReader, onProgress: () => Promise<void>): Promise<void> {
-  const handle = await open(file);
+  const handle = openSync(file, 'r');
   try {
-    for (let bytes = -1; bytes !== 0; ) {
+    for (let bytes = -1, read = 0; bytes !== 0; read++) {
       const space = reader.space();
-      ({ bytesRead: bytes } = await handle.read(space, 0, space.length));
+      bytes = readSync(handle, space, 0, Math.min(space.length, readBytes), null);
       reader.filled(bytes);
-      await onProgress();
+      if (read % readsPerTurn === 0) {
+        await onProgress();
+        await setImmediate();
+      }
     }
   } finally {
-    await handle.close();
+    closeSync(handle);
   }
   reader.end();
 }

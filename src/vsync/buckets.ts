@@ -11,6 +11,7 @@ import { asVSync, emptyVSync, type VSync, xorInto } from './vsync.ts';
 export const BUCKET_COUNT = 65_536;
 
 const xorBytes = 32;
+const wordsPerXor = xorBytes / Int32Array.BYTES_PER_ELEMENT;
 
 /** XOR and number of the CIDs of each bucket. Changed in place by `foldCid`. */
 export interface Buckets {
@@ -63,12 +64,19 @@ export function countOfBuckets(buckets: Buckets): number {
 /** Numbers of the buckets whose XOR or count differ, ascending. Where none differ, the sets are equal. */
 export function differingBuckets(a: Buckets, b: Buckets): number[] {
   const differing: number[] = [];
-  for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
-    if (a.counts[bucket] !== b.counts[bucket] || Buffer.compare(xorOfBucket(a, bucket), xorOfBucket(b, bucket)) !== 0) {
-      differing.push(bucket);
-    }
+  const [aWords, bWords] = [wordsOf(a), wordsOf(b)];
+  for (let bucket = 0, at = 0; bucket < BUCKET_COUNT; bucket++, at += wordsPerXor) {
+    let differs = a.counts[bucket] !== b.counts[bucket];
+    for (let word = at; !differs && word < at + wordsPerXor; word++) differs = aWords[word] !== bWords[word];
+    if (differs) differing.push(bucket);
   }
   return differing;
+}
+
+/** The XORs as 32-bit words, whose order of bytes does not matter to who compares them. A copy where they do not lie at a word. */
+function wordsOf({ xors }: Buckets): Int32Array {
+  const aligned = xors.byteOffset % Int32Array.BYTES_PER_ELEMENT === 0 ? xors : new Uint8Array(xors);
+  return new Int32Array(aligned.buffer, aligned.byteOffset, BUCKET_COUNT * wordsPerXor);
 }
 
 function xorOfBucket(buckets: Buckets, bucket: number): VSync {

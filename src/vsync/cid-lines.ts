@@ -166,6 +166,7 @@ class PassReader implements LineReader {
       this.#kernel.input[this.#kept] = lineFeed;
       this.filled(1);
     }
+    this.#kernel.settle();
     return this.#lines;
   }
 

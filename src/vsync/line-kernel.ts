@@ -36,7 +36,9 @@ export interface LineKernel {
   readonly foundLines: Uint32Array;
   /** A bit for each bucket, lowest first: which ones `collect` looks for. */
   readonly wanted: Uint8Array;
-  /** What was folded so far, changed in place. */
+  /** Brings what `fold` has folded into `buckets`. */
+  settle(): void;
+  /** What was folded up to the last `settle`, changed in place. */
   readonly buckets: LineBuckets;
 }
 
@@ -51,6 +53,7 @@ export function wasmLineKernel(): LineKernel | null {
     input: new Uint8Array(memory, at('inputAt'), at('inputBytesMax')),
     fold: kernel.call('fold'),
     collect: kernel.call('collect'),
+    settle: kernel.call('settle'),
     lines: kernel.number('lines'),
     found: kernel.number('found'),
     foundCids: new Uint8Array(memory, at('foundAt'), foundMax * CID_BYTES),
