@@ -1,17 +1,10 @@
 /** CIDs of entries on one core: many at once, against `createHmac` for each. Message and RequestId are made from the entry by both. */
 
-import { createHmac } from 'node:crypto';
 import { cidBatch } from '../../src/cid/cid-batch.ts';
-import { participant } from '../../src/dict/participant.ts';
-import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
+import type { SampleEntry } from '../../src/dict/sample-entries.ts';
 import { assert } from '../../src/platform/assert.ts';
 import type { Bench } from '../bench.ts';
-
-const distinct = 50_000;
-
-function samples(): SampleEntry[] {
-  return [...sampleEntries({ seed: 1, participant: participant('00038166'), keyType: 'EMAIL', count: distinct })];
-}
+import { distinctSamples, hmacOneByOne, samples } from '../fixtures/hmac-peer.ts';
 
 /** XOR of the first words, so that nothing can be left out. */
 function sumOf(cids: Uint8Array): number {
@@ -25,28 +18,12 @@ function inBatches(entries: readonly SampleEntry[], count: number): number {
   const batch = cidBatch();
   let sum = 0;
   for (let at = 0; at < count; at++) {
-    const sample = entries[at % distinct];
+    const sample = entries[at % distinctSamples];
     if (sample === undefined) continue;
     if (batch.isFull) sum ^= sumOf(batch.compute());
     batch.add(sample.entry, sample.requestId);
   }
   return sum ^ sumOf(batch.compute());
-}
-
-function oneByOne(entries: readonly SampleEntry[], count: number): number {
-  let sum = 0;
-  for (let at = 0; at < count; at++) {
-    const sample = entries[at % distinct];
-    if (sample === undefined) continue;
-    const { key, keyType, account, owner } = sample.entry;
-    const attributes = [
-      ...[keyType, key, owner.taxIdNumber, owner.name, owner.tradeName ?? ''],
-      ...[account.participant, account.branch ?? '', account.accountNumber, account.accountType],
-    ];
-    const requestId = Buffer.from(sample.requestId.replaceAll('-', ''), 'hex');
-    sum ^= createHmac('sha256', requestId).update(attributes.join('&')).digest().readInt32BE();
-  }
-  return sum;
 }
 
 const warmUp = 100_000;
@@ -65,11 +42,11 @@ export const bench: Bench = {
   rounds: 5,
   sides: {
     ours: { run: ({ items, sum }) => Promise.resolve(side(inBatches)(Number(items), Number(sum))) },
-    createHmac: { run: ({ items, sum }) => Promise.resolve(side(oneByOne)(Number(items), Number(sum))) },
+    createHmac: { run: ({ items, sum }) => Promise.resolve(side(hmacOneByOne)(Number(items), Number(sum))) },
   },
   wanted: { createHmac: { atMost: 1 / 15, smallAtMost: 0.5 } },
   prepare(items) {
-    assert(inBatches(samples(), warmUp) === oneByOne(samples(), warmUp), 'both compute the same');
+    assert(inBatches(samples(), warmUp) === hmacOneByOne(samples(), warmUp), 'both compute the same');
     return Promise.resolve({ fixture: { items, sum: inBatches(samples(), items) } });
   },
 };

@@ -4,63 +4,19 @@
  * with keys and indexes made afterwards.
  */
 
-import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import * as path from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { KEY_TYPES } from '../../src/dict/key-type.ts';
-import { participant } from '../../src/dict/participant.ts';
-import { sampleEntries } from '../../src/dict/sample-entries.ts';
-import { flatEntry } from '../../src/event/flat-entry.ts';
-import { importFile } from '../../src/ingest/file-import.ts';
-import { assert } from '../../src/platform/assert.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Database, Transaction } from '../../src/platform/postgres/database.ts';
 import { migrationsDirectory } from '../../src/platform/postgres/database-access.ts';
 import { migrate } from '../../src/platform/postgres/migrations.ts';
-import { readAllVSyncs } from '../../src/vsync/vsync-store.ts';
 import type { Bench, Fixture, FunctionSide } from '../bench.ts';
 import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
+import { importBase, writeBase } from '../fixtures/imported-base.ts';
 
-const asOf = new Date('2026-03-01T12:00:00.000Z');
 const tables = ['dict_entries', 'dict_cids'] as const;
-const ours = participant('00038166');
-
-function* baseLines(items: number): Generator<string, void, undefined> {
-  // Of each kind in turn: a base is not sorted by the type of its keys.
-  const kinds = KEY_TYPES.map((keyType) =>
-    sampleEntries({ seed: 'bench', participant: ours, keyType, count: Math.ceil(items / 5) }),
-  );
-  let lines: string[] = [];
-  for (let item = 0; item < items; item++) {
-    const { value: sample } = kinds[item % kinds.length]?.next() ?? {};
-    assert(sample !== undefined, 'there are as many samples as items');
-    lines.push(`${JSON.stringify(flatEntry(sample.entry, sample.requestId))}\n`);
-    if (lines.length < 2_000 && item + 1 < items) continue;
-    yield lines.join('');
-    lines = [];
-  }
-}
-
-async function loadOurs(database: Database, file: string, expected: number): Promise<number> {
-  const handle = await open(file);
-  const refused = {
-    goOnAfter: async () => true,
-    write: async (row: { readonly detail: string }) => assert(false, row.detail),
-    settle: async () => 0,
-  };
-  const listener = { onUnknown: () => {}, onEnd: async () => {} };
-  const deps = { database, clock: systemClock, newId: randomUUID };
-  const { loaded } = await importFile(deps, { handle, format: 'ndjson', asOf, refused }, listener);
-  await handle.close();
-  assert(loaded === expected, `${loaded} of ${expected} rows were loaded`);
-  const keys = (await readAllVSyncs(database)).reduce((sum, vsync) => sum + vsync.keys, 0);
-  assert(keys === expected, `the VSyncs count ${keys} of ${expected}`);
-  return loaded;
-}
 
 async function copyFiles(tx: Transaction, fixture: Fixture): Promise<void> {
   for (const table of tables) {
@@ -112,7 +68,7 @@ export const bench: Bench = {
   rounds: 3,
   sides: {
     ours: side(async (database, fixture) => {
-      await loadOurs(database, String(fixture['file']), Number(fixture['items']));
+      await importBase(database, String(fixture['file']), Number(fixture['items']));
     }),
     'COPY, keys and indexes there': side((database, fixture) => database.transaction((tx) => copyFiles(tx, fixture))),
     'COPY, keys and indexes after': side((database, fixture) =>
@@ -133,7 +89,7 @@ export const bench: Bench = {
     const urlOf = (name: string): string => Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
     const files = Object.fromEntries(tables.map((table) => [table, path.join(directory, `${table}.copy`)]));
     const file = path.join(directory, 'base.ndjson');
-    await pipeline(Readable.from(baseLines(items)), createWriteStream(file));
+    await writeBase(file, items);
     const fixture = { ...files, file, items, serverUrl: server.url, url: urlOf('bench_import') };
     await server.query('CREATE DATABASE bench_template');
     const template = await sideDatabase(urlOf('bench_template'));
@@ -141,7 +97,7 @@ export const bench: Bench = {
     await template.close();
     await freshBase(fixture);
     const loaded = await sideDatabase(fixture.url);
-    await loadOurs(loaded, file, items);
+    await importBase(loaded, file, items);
     await loaded.transaction(async (tx) => {
       for (const table of tables) {
         await pipeline(tx.connection.query(copyTo(`COPY ${table} TO STDOUT`)), createWriteStream(String(files[table])));
