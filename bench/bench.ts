@@ -1,7 +1,7 @@
 /**
  * What one bench is: a fixture made once, and several sides that do the same work on it, ours and its peers. Each side runs in a
  * process of its own, several times, in turn with the others, so that a machine that slows down slows all of them; what is quoted is
- * the median and the ratio. Running them is runner.ts, printing is table.ts.
+ * the median and the ratio. Running them is runner.ts, printing is main.ts.
  */
 
 /** Whatever a fixture must tell its sides: plain JSON, since it travels to other processes. */
@@ -36,6 +36,8 @@ export interface Bench {
    */
   readonly timed: 'process' | 'work';
   readonly rounds: number;
+  /** What a run of our side may take at the usual number of items, where that is promised. */
+  readonly oursSecondsMax?: number;
   /** What our side's process may take of memory at the most, where that is promised. */
   readonly oursPeakBytesMax?: number;
   /** The side called `ours` and its peers, by name. */

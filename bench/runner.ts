@@ -1,6 +1,7 @@
 /** Runs one bench: fixture, rounds, medians, ratios. */
 
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
@@ -28,6 +29,8 @@ export interface SideResult {
   readonly atMost: number | null;
   /** The same of the peak memory. */
   readonly peakBytesMax: number | null;
+  /** The same of the time itself. */
+  readonly secondsMax: number | null;
 }
 
 export interface BenchResult {
@@ -104,12 +107,13 @@ interface Timed extends Omit<Run, 'items'> {
   readonly output: string;
 }
 
+/** Where it is not installed, peaks of programs are not told. */
+const gnuTime = '/usr/bin/time';
 const timePrefix = 'peak-kilobytes ';
 
 /** Runs a program below GNU time where that is there: only the parent of a process is told its peak memory. */
 async function timed(command: readonly [string, ...string[]], statuses: readonly number[], directory: string): Promise<Timed> {
-  const withTime = process.platform === 'linux';
-  const [program, ...args] = withTime ? (['/usr/bin/time', '-f', `${timePrefix}%M`, ...command] as const) : command;
+  const [program, ...args] = existsSync(gnuTime) ? ([gnuTime, '-f', `${timePrefix}%M`, ...command] as const) : command;
   const startMs = performance.now();
   const child = spawn(program, args, {
     cwd: directory,
@@ -160,6 +164,7 @@ function resultsOf(
       ratio: side === 'ours' ? null : oursPerItem / perItem(sideRuns),
       atMost: (small ? wanted?.smallAtMost : wanted?.atMost) ?? null,
       peakBytesMax: side === 'ours' ? (bench.oursPeakBytesMax ?? null) : null,
+      secondsMax: side === 'ours' && items <= bench.items.usual ? (bench.oursSecondsMax ?? null) : null,
     };
   });
 }
@@ -172,8 +177,9 @@ function medianOf(values: readonly number[]): number {
 }
 
 /** Whether everything that is required of a side holds. */
-export function holds({ ratio, atMost, peakBytes, peakBytesMax }: SideResult): boolean {
+export function holds({ ratio, atMost, peakBytes, peakBytesMax, medianSeconds, secondsMax }: SideResult): boolean {
   return (
+    (secondsMax === null || medianSeconds <= secondsMax) &&
     (ratio === null || atMost === null || ratio <= atMost) &&
     (peakBytes === null || peakBytesMax === null || peakBytes <= peakBytesMax)
   );

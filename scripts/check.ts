@@ -44,6 +44,11 @@ const parts: readonly Part[] = [
   { name: 'unused', what: 'unused files, exports and packages (knip.json)', command: ['knip'] },
   { name: 'style', what: 'measurable rules of style (scripts/style/)', command: ['node', 'scripts/check-style.ts'] },
   { name: 'wasm', what: 'WebAssembly kernels are what their sources make', command: ['node', 'scripts/wasm.ts', 'check'] },
+  {
+    name: 'bench',
+    what: 'ratios of a small bench against bounds far above the usual',
+    command: ['node', 'bench/main.ts', '--small'],
+  },
   { name: 'docs', what: 'tests and files named in documents', command: ['node', 'scripts/check-docs.ts'] },
   { name: 'tests', what: 'all tests, coverage of src/ above 80 %', command: [...coverage, 'node', 'scripts/test.ts'] },
 ];

@@ -9,9 +9,9 @@ import { laneOver } from '../../src/ingest/row-filter/lane.ts';
 import { blocksOf, rangeAt, readTableSize } from '../../src/ingest/row-filter/table-files.ts';
 import { assert } from '../../src/platform/assert.ts';
 import type { Bench } from '../bench.ts';
-import { hmacSide } from '../fixtures/damaged-base.ts';
+import { hmacSide } from '../fixtures/damaged-entries.ts';
 import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
-import { IMPORTED_PARTICIPANT, importBase, writeBase } from '../fixtures/imported-base.ts';
+import { IMPORTED_PARTICIPANT, importBase, writeBase } from '../fixtures/imported-entries.ts';
 
 async function read(url: string): Promise<number> {
   const database = await sideDatabase(url);

@@ -14,7 +14,7 @@ import { migrationsDirectory } from '../../src/platform/postgres/database-access
 import { migrate } from '../../src/platform/postgres/migrations.ts';
 import type { Bench, Fixture, FunctionSide } from '../bench.ts';
 import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
-import { importBase, writeBase } from '../fixtures/imported-base.ts';
+import { importBase, writeBase } from '../fixtures/imported-entries.ts';
 
 const tables = ['dict_entries', 'dict_cids'] as const;
 

@@ -48,7 +48,6 @@ export async function readAllEntries(deps: PassDeps, run: ScanRun, lanes: readon
   // Ends: each turn moves the position on, or throws.
   while (run.position < total) {
     deps.signal?.throwIfAborted();
-    const from = run.position;
     const ranges = function* (): Generator<BlockRange | null> {
       const until = performance.now() + deps.checkpointMs;
       let lent = 0;
@@ -57,7 +56,7 @@ export async function readAllEntries(deps: PassDeps, run: ScanRun, lanes: readon
         run.position += range === null ? 1 : range.to - range.from;
         lent += 1;
         yield range;
-        report(deps, run, Math.min(from + (run.position - from), total) * rowsPerBlock, total * rowsPerBlock);
+        report(deps, run, Math.min(run.position, total) * rowsPerBlock, total * rowsPerBlock);
       }
     };
     await eachLane(lanes, ranges(), (lane, range) => readEntryRange(deps, run, lane, range));

@@ -227,6 +227,8 @@ const importLock = 0x494d5052;
 
 /** Whether no other import works; then none will begin until this transaction ends. */
 export async function lockImports(tx: Transaction): Promise<boolean> {
+  // It is idle while others of its connections work: a server that ends idle transactions would end the lock.
+  await tx.query('SET LOCAL idle_in_transaction_session_timeout = 0');
   const { rows } = await tx.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS locked', [importLock]);
   return rows[0]?.locked === true;
 }

@@ -17,7 +17,7 @@ import { clearFindings } from './scan-store.ts';
 
 export type ScanKind = 'scan' | 'rebuild';
 
-/** What is being done; migrations/000009 says what each is. */
+/** What is being done; migrations/000010 says what each is. */
 export type ScanPhase = 'entries' | 'cids' | 'buckets' | 'sums' | 'keys' | 'done';
 
 /** One participant's part of a scan. Phase, position and what stands in the scopes change in place as it goes on. */

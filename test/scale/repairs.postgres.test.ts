@@ -1,6 +1,6 @@
 /**
- * Thousands of divergences at once, with DICT in another process and all of its limits: a tenth of what bench/cases/reconciliation.ts
- * does at full size, with a tenth of DICT's bucket, so that tokens are what is waited for here as there.
+ * Thousands of divergences at once, with DICT in another process and all of its limits: a tenth of the 30,000 of ADR 0024, with a tenth
+ * of DICT's bucket, so that tokens are what is waited for here as there.
  */
 
 import assert from 'node:assert/strict';

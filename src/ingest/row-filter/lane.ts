@@ -1,7 +1,7 @@
 /**
  * One of the lanes in which a participant's rows and CIDs are read side by side: it reads a part over a connection of its own, keeps
  * the sums until they are asked for, and names keys that something may be wrong with. What it says is a filter: under traffic it
- * also names keys that are sound, never too few. Which parts, and what becomes of the keys, is filter-run.ts.
+ * also names keys that are sound, never too few. Which parts, and what becomes of the keys, is filter-passes.ts.
  */
 
 import type { KeyType } from '../../dict/key-type.ts';

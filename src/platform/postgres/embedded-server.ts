@@ -18,6 +18,8 @@ export interface EmbeddedServerOptions {
   readonly dataDirectory: string;
   /** False gives up safety against power loss for speed: tests only. Decided by the program that starts the server. */
   readonly durable: boolean;
+  /** Other settings of PostgreSQL than ours, by name; of the program that starts the server too. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly startTimeoutMs: number;
   /** After this long an orderly stop becomes an immediate one. */
   readonly stopTimeoutMs: number;
@@ -77,7 +79,8 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     let connection = openClusterOrLeave();
     try {
       const deadlineMs = performance.now() + options.startTimeoutMs;
-      const running = await runServer(directory, binaries, connection, { durable: options.durable, deadlineMs });
+      const { durable, settings = {} } = options;
+      const running = await runServer(directory, binaries, connection, { durable, settings, deadlineMs });
       if (running.port !== connection.port) writeConnection(directory, running);
       connection = running;
       await ensureDatabase(connection.port ?? 0, connection.password);

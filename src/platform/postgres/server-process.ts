@@ -100,7 +100,13 @@ function freePort(): Promise<number> {
   });
 }
 
-function settings(port: number, durable: boolean): string[] {
+interface LaunchOptions {
+  readonly durable: boolean;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly deadlineMs: number;
+}
+
+function settingsOf(port: number, { durable, settings }: LaunchOptions): string[] {
   // An eighth of the memory: the program and its users need the rest, and the system caches files anyway.
   const memoryBytes = Math.min(os.totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
   const sharedMebibytes = Math.max(64, Math.min(8_192, Math.floor(memoryBytes / mebibyte / 8)));
@@ -121,6 +127,7 @@ function settings(port: number, durable: boolean): string[] {
     log_min_error_statement: 'panic',
     log_error_verbosity: 'terse',
     ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+    ...settings,
   };
   return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
@@ -149,13 +156,13 @@ async function launch(
   directory: ServerDirectory,
   binaries: ServerBinaries,
   connection: Connection,
-  limits: { readonly durable: boolean; readonly deadlineMs: number },
+  limits: LaunchOptions,
 ): Promise<Launch> {
   const log = openLog(directory);
   const fromByte = fs.fstatSync(log).size;
   const child = spawn(
     binaries.postgres,
-    ['-D', clusterPath(directory, directory.cluster), ...settings(connection.port ?? 0, limits.durable)],
+    ['-D', clusterPath(directory, directory.cluster), ...settingsOf(connection.port ?? 0, limits)],
     {
       ...spawnAs(directory.user),
       cwd: directory.cluster,
@@ -200,7 +207,7 @@ export async function runServer(
   directory: ServerDirectory,
   binaries: ServerBinaries,
   connection: Connection,
-  limits: { readonly durable: boolean; readonly deadlineMs: number },
+  limits: LaunchOptions,
 ): Promise<Connection> {
   const living = await awaitLiving(directory, connection, limits.deadlineMs);
   if (living !== null) return living;
