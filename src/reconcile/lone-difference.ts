@@ -1,6 +1,6 @@
 /**
  * Buckets that differ by one CID alone, as nearly all do where a file and a base differ by few. What XOR and count leave over is
- * then that CID itself, and the 64-bit sums of both sides prove it, so that the file need not be read a second time.
+ * then that CID itself: proven by our having it, or by the 64-bit sums of both sides, so that the file need not be read a second time.
  */
 
 import { asCid, CID_BYTES, type Cid, cidToHex } from '../cid/cid.ts';
@@ -8,6 +8,7 @@ import type { Sql } from '../platform/postgres/database.ts';
 import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import type { BucketsAsOf } from '../vsync/bucket-store.ts';
 import { bucketOf } from '../vsync/buckets.ts';
+import { membershipAsOf } from '../vsync/cid-history.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
 import { summandOf } from '../vsync/line-kernel-reference.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
@@ -15,12 +16,15 @@ import type { Scope } from '../vsync/vsync-store.ts';
 /** Summing goes CID by CID here: beyond so many buckets the kernel is faster through the whole file. */
 const bucketsMax = 1_024;
 
-/** What a bucket would differ by, and what is known of our side of it. */
+/** What a bucket differs by, if it is one CID. */
 interface Lone {
-  readonly side: 'dict' | 'local';
+  readonly bucket: number;
   readonly cid: Cid;
-  ourSum: bigint;
-  isOurs: boolean;
+}
+
+interface Sides {
+  readonly folded: LineBuckets;
+  readonly ours: BucketsAsOf;
 }
 
 /**
@@ -30,35 +34,48 @@ interface Lone {
 export async function loneDifferences(
   sql: Sql,
   scope: Scope,
-  { folded, ours }: { readonly folded: LineBuckets; readonly ours: BucketsAsOf },
+  sides: Sides,
   buckets: readonly number[],
 ): Promise<{ readonly dict: ReadonlySet<string>; readonly local: ReadonlySet<string> } | null> {
+  const { folded, ours } = sides;
   if (buckets.length > bucketsMax) return null;
-  const lones = new Map<number, Lone>();
-  for (const bucket of buckets) {
-    const surplus = (folded.counts[bucket] ?? 0) - (ours.buckets.counts[bucket] ?? 0);
-    if (surplus !== 1 && surplus !== -1) return null;
-    const cid = asCid(new Uint8Array(CID_BYTES));
-    for (let at = 0, from = bucket * CID_BYTES; at < CID_BYTES; at++, from++) {
-      cid[at] = (folded.xors[from] ?? 0) ^ (ours.buckets.xors[from] ?? 0);
-    }
-    lones.set(bucket, { side: surplus === 1 ? 'dict' : 'local', cid, ourSum: 0n, isOurs: false });
+  const surplusOf = (bucket: number): number => (folded.counts[bucket] ?? 0) - (ours.buckets.counts[bucket] ?? 0);
+  if (buckets.some((bucket) => Math.abs(surplusOf(bucket)) !== 1)) return null;
+  const lones = buckets.map((bucket): Lone => ({ bucket, cid: leftOver(sides, bucket) }));
+  const dict = lones.filter(({ bucket }) => surplusOf(bucket) > 0);
+  const local = lones.filter(({ bucket }) => surplusOf(bucket) < 0);
+  const [areDicts, areOurs] = await Promise.all([areAbsent(sql, scope, sides, dict), arePresent(sql, scope, ours.seq, local)]);
+  if (!areDicts || !areOurs) return null;
+  const hexOf = ({ cid }: Lone): string => cidToHex(cid);
+  return { dict: new Set(dict.map(hexOf)), local: new Set(local.map(hexOf)) };
+}
+
+/** XOR of both sides of a bucket. */
+function leftOver({ folded, ours }: Sides, bucket: number): Cid {
+  const cid = asCid(new Uint8Array(CID_BYTES));
+  for (let at = 0, from = bucket * CID_BYTES; at < CID_BYTES; at++, from++) {
+    cid[at] = (folded.xors[from] ?? 0) ^ (ours.buckets.xors[from] ?? 0);
   }
+  return cid;
+}
+
+/** Whether we have each of them: what is left over of several CIDs is none of ours. */
+async function arePresent(sql: Sql, scope: Scope, seq: number, lones: readonly Lone[]): Promise<boolean> {
+  const cids = lones.map(({ cid }) => cid);
+  return (await membershipAsOf(sql, scope, cids, seq)).size === lones.length;
+}
+
+/** Whether we have none of them and the file has each, by the sums: a line that stands there twice leaves one of ours over. */
+async function areAbsent(sql: Sql, scope: Scope, { folded, ours }: Sides, lones: readonly Lone[]): Promise<boolean> {
+  const sums = new Map(lones.map(({ bucket, cid }) => [bucket, { cid, sum: summandOf(cid) }]));
+  const buckets = lones.map(({ bucket }) => bucket);
   for await (const page of activeCidsInBuckets(sql, scope, { seq: ours.seq, buckets })) {
     for (const cid of page) {
-      const lone = lones.get(bucketOf(cid));
+      const lone = sums.get(bucketOf(cid));
       if (lone === undefined) continue;
-      lone.ourSum += summandOf(cid);
-      lone.isOurs ||= Buffer.compare(cid, lone.cid) === 0;
+      if (Buffer.compare(cid, lone.cid) === 0) return false;
+      lone.sum += summandOf(cid);
     }
   }
-  const found = { dict: new Set<string>(), local: new Set<string>() };
-  for (const [bucket, { side, cid, ourSum, isOurs }] of lones) {
-    const difference = side === 'dict' ? summandOf(cid) : -summandOf(cid);
-    // A line that stands there twice leaves one over too: ours already.
-    const isLone = isOurs === (side === 'local') && BigInt.asUintN(64, ourSum + difference) === folded.sums[bucket];
-    if (!isLone) return null;
-    found[side].add(cidToHex(cid));
-  }
-  return found;
+  return lones.every(({ bucket }) => BigInt.asUintN(64, sums.get(bucket)?.sum ?? 0n) === folded.sums[bucket]);
 }
