@@ -3,15 +3,14 @@
  * one thread, beside one server process. The peer hashes entries that it has in memory.
  */
 
-import * as path from 'node:path';
 import { KEY_TYPES } from '../../src/dict/key-type.ts';
 import { laneOver } from '../../src/ingest/row-filter/lane.ts';
 import { blocksOf, rangeAt, readTableSize } from '../../src/ingest/row-filter/table-files.ts';
 import { assert } from '../../src/platform/assert.ts';
 import type { Bench } from '../bench.ts';
 import { hmacSide } from '../fixtures/damaged-entries.ts';
-import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
-import { IMPORTED_PARTICIPANT, importBase, writeBase } from '../fixtures/imported-entries.ts';
+import { sideDatabase } from '../fixtures/database.ts';
+import { benchBaseOf, IMPORTED_PARTICIPANT } from '../fixtures/imported-entries.ts';
 
 async function read(url: string): Promise<number> {
   const database = await sideDatabase(url);
@@ -37,11 +36,7 @@ export const bench: Bench = {
   },
   wanted: { 'createHmac, nothing read': { atMost: 1 / 15, smallAtMost: 1 } },
   async prepare(items, directory) {
-    const database = await benchDatabase(directory);
-    const file = path.join(directory, 'base.ndjson');
-    await writeBase(file, items);
-    await importBase(database, file, items);
-    await database.query('VACUUM (ANALYZE)');
+    const database = await benchBaseOf(items, directory);
     await database.query('CHECKPOINT');
     return { fixture: { url: database.url }, release: () => database.close() };
   },

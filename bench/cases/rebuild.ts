@@ -4,15 +4,14 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import * as path from 'node:path';
 import { rebuildScopes } from '../../src/ingest/rebuild.ts';
 import { assert } from '../../src/platform/assert.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { readBuckets } from '../../src/vsync/bucket-store.ts';
 import type { Bench } from '../bench.ts';
 import { damagedEach, damageKeys, damageSums, hmacSide, IMPORTED_SCOPES } from '../fixtures/damaged-entries.ts';
-import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
-import { importBase, writeBase } from '../fixtures/imported-entries.ts';
+import { sideDatabase } from '../fixtures/database.ts';
+import { benchBaseOf } from '../fixtures/imported-entries.ts';
 
 async function damage(url: string): Promise<void> {
   const database = await sideDatabase(url);
@@ -49,11 +48,7 @@ export const bench: Bench = {
   },
   wanted: { 'createHmac, nothing read': { atMost: 1 / 15, smallAtMost: 2 } },
   async prepare(items, directory) {
-    const database = await benchDatabase(directory);
-    const file = path.join(directory, 'base.ndjson');
-    await writeBase(file, items);
-    await importBase(database, file, items);
-    await database.query('VACUUM (ANALYZE)');
+    const database = await benchBaseOf(items, directory);
     return { fixture: { url: database.url }, release: () => database.close() };
   },
 };

@@ -4,15 +4,14 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import * as path from 'node:path';
 import { scanScopes } from '../../src/ingest/scan.ts';
 import { readKeyFindings } from '../../src/ingest/scan-store.ts';
 import { assert } from '../../src/platform/assert.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Bench } from '../bench.ts';
 import { damageKeys, damageSums, type damages, hmacSide, IMPORTED_SCOPES } from '../fixtures/damaged-entries.ts';
-import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
-import { importBase, writeBase } from '../fixtures/imported-entries.ts';
+import { sideDatabase } from '../fixtures/database.ts';
+import { benchBaseOf } from '../fixtures/imported-entries.ts';
 
 const kinds = ['attribute', 'cid', 'missing', 'surplus'] satisfies (keyof typeof damages)[];
 
@@ -44,13 +43,9 @@ export const bench: Bench = {
   },
   wanted: { 'createHmac, nothing read': { atMost: 1 / 15, smallAtMost: 2 } },
   async prepare(items, directory) {
-    const database = await benchDatabase(directory);
-    const file = path.join(directory, 'base.ndjson');
-    await writeBase(file, items);
-    await importBase(database, file, items);
+    const database = await benchBaseOf(items, directory);
     const damaged = await damageKeys(database, kinds);
     await damageSums(database);
-    await database.query('VACUUM (ANALYZE)');
     await database.query('CHECKPOINT');
     return { fixture: { url: database.url, damaged: [...damaged].join(' ') }, release: () => database.close() };
   },
