@@ -179,7 +179,10 @@ describe('check command', () => {
 
   it('refuses a part that does not exist', (test) => {
     const { status, stderr } = plantedProject(test, {}).run('node', [join(repository, 'scripts/check.ts'), 'everything']);
-    assert.match(stderr, /no part is called everything; there are lint, types, architecture, unused, style, wasm, bench, docs, tests/);
+    assert.match(
+      stderr,
+      /no part is called everything; there are lint, types, architecture, unused, style, wasm, bench, docs, tests/,
+    );
     assert.equal(status, 2);
   });
 });
