@@ -53,7 +53,7 @@ export const bench: Bench = {
     'one transaction per event': { run: async ({ url, directory }) => singleTransactions(String(url), String(directory)) },
     'our batch of one event': { run: async ({ url, directory }) => singleBatches(String(url), String(directory)) },
   },
-  wanted: { 'one transaction per event': { atMost: 1 / 60, smallAtMost: 1 / 4 } },
+  wanted: { 'one transaction per event': { atMost: 1 / 60, smallAtMost: 1 / 8 } },
   async prepare(items, directory) {
     const database = await benchDatabase(directory);
     await generateEntries(database, items);

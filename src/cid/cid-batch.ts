@@ -1,7 +1,7 @@
 /**
  * CIDs of algorithm `dict` of many entries at once: four HMACs at a time in the lanes of a SIMD register (wasm/hmac-lanes.ts), measured
- * at 473,000 entries a second against 244,000 one after the other by dict-cid.ts, which is the specification and takes over where there is no WebAssembly
- * and where a message is unusually long.
+ * at 473,000 entries a second against 244,000 one after the other by dict-cid.ts, which is the specification and takes over where
+ * there is no WebAssembly and where a message is unusually long.
  */
 
 import { loadKernel } from '../platform/wasm.ts';

@@ -1,7 +1,8 @@
 /**
  * import_entries → a base that has something already: a range of pages in each transaction, together with how far the run is. Four
  * kinds of rows, told apart by a join: what is there exactly as it would be written is only counted; a key that nobody knows is
- * inserted by the server itself; what says the same from an earlier time is moved on to the later; everything else is folded like an event (batch-fold.ts), so that there is one place that says what wins.
+ * inserted by the server itself; what says the same from an earlier time is moved on to the later; everything else is folded like an
+ * event (batch-fold.ts), so that there is one place that says what wins.
  */
 
 import { asCid, type Cid } from '../cid/cid.ts';
