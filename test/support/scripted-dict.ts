@@ -24,6 +24,8 @@ export interface ScriptedDict {
   readonly received: readonly ReceivedRequest[];
   /** Scripts for the requests to come; the last one serves all further requests. */
   play(...scripts: Script[]): void;
+  /** Gives the server over TLS another certificate, for connections to come. */
+  renew(tls: ServerOptions): void;
 }
 
 /** A script that answers and ends. */
@@ -67,6 +69,9 @@ export async function scriptedDict(t: TestContext, tls: ServerOptions | null = n
     received,
     play: (...next) => {
       scripts = next;
+    },
+    renew: (next) => {
+      if ('setSecureContext' in server) server.setSecureContext(next);
     },
   };
 }
