@@ -64,7 +64,7 @@ function read(surroundings: Surroundings): Reading {
 }
 
 /** Options that are right by themselves and wrong together. */
-function contradictionsOf({ database, verification, reconciliation, dict }: Config): readonly string[] {
+function contradictionsOf({ database, verification, reconciliation, dict, bridge }: Config): readonly string[] {
   const found: string[] = [];
   if (database.poolMin > database.poolMax) {
     found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
@@ -89,13 +89,21 @@ function contradictionsOf({ database, verification, reconciliation, dict }: Conf
   if (dict.signingKeyPassphrase !== null && dict.signingKey === null) {
     found.push('DICT_VSYNC_DICT_SIGNING_KEY_PASSPHRASE is set without DICT_VSYNC_DICT_SIGNING_KEY');
   }
+  if ((bridge.tlsKey === null) !== (bridge.tlsCertificate === null)) {
+    found.push('DICT_VSYNC_BRIDGE_TLS_KEY and DICT_VSYNC_BRIDGE_TLS_CERTIFICATE go together: one of them is not set');
+  }
+  if (bridge.url?.startsWith('grpc:') && (bridge.tlsCertificate !== null || bridge.tlsAuthority !== null)) {
+    found.push(
+      'DICT_VSYNC_BRIDGE_URL begins with grpc://, which is in clear, although DICT_VSYNC_BRIDGE_TLS_… is set: grpcs:// uses it',
+    );
+  }
   return found;
 }
 
 function freeze(config: Config, cwd: string): Config {
   const resolved = (file: string): string => path.resolve(cwd, file);
   const resolvedOrNull = (file: string | null): string | null => (file === null ? null : resolved(file));
-  const { program, dict, simulator } = config;
+  const { program, dict, bridge, simulator } = config;
   const frozen: Config = {
     ...config,
     program: { ...program, dataDir: resolved(program.dataDir) },
@@ -104,6 +112,12 @@ function freeze(config: Config, cwd: string): Config {
       signingKey: resolvedOrNull(dict.signingKey),
       signingCertificate: resolvedOrNull(dict.signingCertificate),
       trustStore: resolvedOrNull(dict.trustStore),
+    },
+    bridge: {
+      ...bridge,
+      tlsCertificate: resolvedOrNull(bridge.tlsCertificate),
+      tlsKey: resolvedOrNull(bridge.tlsKey),
+      tlsAuthority: resolvedOrNull(bridge.tlsAuthority),
     },
     simulator: { ...simulator, pkiDir: resolvedOrNull(simulator.pkiDir) },
   };

@@ -8,6 +8,8 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import * as path from 'node:path';
 import type { Signatures } from './bridge/answer-signature.ts';
 import { createDictClient } from './bridge/dict-client.ts';
+import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
+import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
@@ -94,8 +96,39 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
+/** The DICT that the configuration names: through a bridge where one is configured, and then only so, else from this process. */
+export function openDict(base: Pick<Base, 'config' | 'clock'>): OpenedDict {
+  return base.config.bridge.url === null ? openDictHere(base) : bridgeClientOf(base.config.bridge, base.config.bridge.url);
+}
+
+/** DICT through a bridge. Ends the command where its files cannot be used. */
+function bridgeClientOf(bridge: Config['bridge'], url: string): OpenedDict {
+  try {
+    return createBridgeClient({
+      url,
+      credentials: clientCredentials(channelFilesOf(bridge), url.startsWith('grpcs:')),
+      clock: systemClock,
+      callMs: bridge.callTimeoutMs,
+      messageBytesMax: bridge.messageBytesMax,
+    });
+  } catch (cause) {
+    if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
+    throw cause;
+  }
+}
+
+/** The files of gRPC's own TLS, on either side. */
+export function channelFilesOf(bridge: Config['bridge']): ChannelFiles {
+  return {
+    certificateFile: bridge.tlsCertificate,
+    keyFile: bridge.tlsKey,
+    keyPassphrase: bridge.tlsKeyPassphrase,
+    authorityFile: bridge.tlsAuthority,
+  };
+}
+
 /** The client of the DICT that the configuration names. Ends the command where it names none. */
-export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
+export function openDictHere({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
   const { dict, reconciliation } = config;
   if (dict.url === null) {
     throw new CommandFailed(

@@ -25,7 +25,12 @@ export function serverCredentials(files: ChannelFiles): {
   readonly security: ServerSecurity;
 } {
   const own = ownPair(files);
-  if (own === null) return { credentials: ServerCredentials.createInsecure(), security: 'plain' };
+  if (own === null) {
+    if (files.authorityFile !== null) {
+      throw new KeyFileRefused(`${files.authorityFile}: clients cannot be asked for certificates by a bridge that has none itself`);
+    }
+    return { credentials: ServerCredentials.createInsecure(), security: 'plain' };
+  }
   const authority = files.authorityFile === null ? null : pemOf(files.authorityFile);
   const pairs = [{ private_key: own.key, cert_chain: own.certificate }];
   try {
