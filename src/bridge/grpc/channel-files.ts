@@ -27,7 +27,9 @@ export function serverCredentials(files: ChannelFiles): {
   const own = ownPair(files);
   if (own === null) {
     if (files.authorityFile !== null) {
-      throw new KeyFileRefused(`${files.authorityFile}: clients cannot be asked for certificates by a bridge that has none itself`);
+      throw new KeyFileRefused(
+        `${files.authorityFile}: clients cannot be asked for certificates by a bridge that has none itself`,
+      );
     }
     return { credentials: ServerCredentials.createInsecure(), security: 'plain' };
   }
