@@ -3,7 +3,7 @@
  * nothing that a second bridge beside it would have to know.
  */
 
-import { type ChannelOptions, Server, type ServerCredentials } from '@grpc/grpc-js';
+import { type ChannelOptions, logVerbosity, Server, type ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Clock } from '../../platform/clock.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -48,6 +48,8 @@ const STREAMS_MAX = 1_000;
 
 /** Starts to listen. @throws BridgeNotStarted */
 export async function startBridgeServer(deps: BridgeServerDeps, options: BridgeServerOptions): Promise<BridgeServer> {
+  // grpc-js would print to the console on its own what our errors say too.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server(limitsOf(options.messageBytesMax));
   const health = new HealthImplementation({ '': 'NOT_SERVING', [BridgeService.typeName]: 'NOT_SERVING' });
   health.addToServer(server);

@@ -3,7 +3,7 @@
  * from. Read once at the start; a new certificate is taken up by a restart. TLS to DICT is another matter, and not here.
  */
 
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js';
 import { KeyFileRefused } from '../../platform/key-files.ts';
@@ -33,16 +33,12 @@ export function serverCredentials(files: ChannelFiles): {
     }
     return { credentials: ServerCredentials.createInsecure(), security: 'plain' };
   }
-  const authority = files.authorityFile === null ? null : pemOf(files.authorityFile);
+  const authority = files.authorityFile === null ? null : certificateIn(files.authorityFile);
   const pairs = [{ private_key: own.key, cert_chain: own.certificate }];
-  try {
-    return {
-      credentials: ServerCredentials.createSsl(authority, pairs, authority !== null),
-      security: authority === null ? 'tls' : 'mutual-tls',
-    };
-  } catch (cause) {
-    throw new KeyFileRefused(`${files.certificateFile}: TLS cannot be set up with it`, { cause });
-  }
+  return {
+    credentials: ServerCredentials.createSsl(authority, pairs, authority !== null),
+    security: authority === null ? 'tls' : 'mutual-tls',
+  };
 }
 
 /**
@@ -52,30 +48,41 @@ export function serverCredentials(files: ChannelFiles): {
  */
 export function clientCredentials(files: ChannelFiles, secure: boolean): ChannelCredentials {
   if (!secure) return credentials.createInsecure();
-  const authority = files.authorityFile === null ? null : pemOf(files.authorityFile);
+  const authority = files.authorityFile === null ? null : certificateIn(files.authorityFile);
   const own = ownPair(files);
-  try {
-    return ChannelCredentials.createSsl(authority, own?.key ?? null, own?.certificate ?? null);
-  } catch (cause) {
-    throw new KeyFileRefused('the files of DICT_VSYNC_BRIDGE_TLS_…: TLS cannot be set up with them', { cause });
-  }
+  return ChannelCredentials.createSsl(authority, own?.key ?? null, own?.certificate ?? null);
 }
 
 function ownPair(files: ChannelFiles): { readonly key: Buffer; readonly certificate: Buffer } | null {
   const { certificateFile, keyFile, keyPassphrase } = files;
   if (certificateFile === null || keyFile === null) return null;
-  return { key: keyIn(keyFile, keyPassphrase), certificate: pemOf(certificateFile) };
+  const certificate = certificateIn(certificateFile);
+  const key = keyIn(keyFile, keyPassphrase);
+  if (!new X509Certificate(certificate).checkPrivateKey(key)) {
+    throw new KeyFileRefused(`${keyFile}: it is not the key of the certificate in ${certificateFile}`);
+  }
+  return { key: Buffer.from(key.export({ type: 'pkcs8', format: 'pem' })), certificate };
 }
 
 /** grpc-js takes no passphrase: the key is opened here. */
-function keyIn(file: string, passphrase: string | null): Buffer {
+function keyIn(file: string, passphrase: string | null): KeyObject {
   const pem = pemOf(file);
   try {
-    const key = createPrivateKey({ key: pem, format: 'pem', ...(passphrase === null ? {} : { passphrase }) });
-    return Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }));
+    return createPrivateKey({ key: pem, format: 'pem', ...(passphrase === null ? {} : { passphrase }) });
   } catch (cause) {
     throw new KeyFileRefused(`${file}: no private key in PEM that the passphrase opens`, { cause });
   }
+}
+
+/** The file's bytes, with a certificate first; others of its chain may follow. */
+function certificateIn(file: string): Buffer {
+  const pem = pemOf(file);
+  try {
+    new X509Certificate(pem);
+  } catch (cause) {
+    throw new KeyFileRefused(`${file}: there is no certificate in it`, { cause });
+  }
+  return pem;
 }
 
 const FILE_BYTES_MAX = 1024 * 1024;
