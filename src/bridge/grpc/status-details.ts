@@ -21,7 +21,7 @@ import { type Status, StatusSchema } from './generated/google/rpc/status_pb.ts';
 import { statusCodeOf } from './status-code.ts';
 
 /** `domain` of every ErrorInfo. */
-export const ERROR_DOMAIN = 'dict.bridge.v1';
+const ERROR_DOMAIN = 'dict.bridge.v1';
 
 /** Name of the trailer that carries the Status. */
 export const DETAILS_TRAILER = 'grpc-status-details-bin';
