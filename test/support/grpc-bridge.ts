@@ -4,8 +4,8 @@ import type { TestContext } from 'node:test';
 import { createBridgeClient } from '../../src/bridge/grpc/bridge-client.ts';
 import { type BridgeServer, startBridgeServer } from '../../src/bridge/grpc/bridge-server.ts';
 import { type ChannelFiles, clientCredentials, serverCredentials } from '../../src/bridge/grpc/channel-files.ts';
-import type { EntryListing } from '../../src/bridge/grpc/entry-listing.ts';
 import type { DictApi } from '../../src/dict/api.ts';
+import type { EntryListing } from '../../src/dict/entry-listing.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createLogger, type Logger } from '../../src/platform/log.ts';
 

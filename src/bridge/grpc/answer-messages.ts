@@ -10,8 +10,8 @@ import type {
   SyncVerification,
 } from '../../dict/api.ts';
 import type { ExtendedEntry } from '../../dict/entry.ts';
+import type { EntryPage } from '../../dict/entry-listing.ts';
 import { accountTypes, eventTypes, keyTypes, ownerTypes, results } from './dict-words.ts';
-import type { EntryPage } from './entry-listing.ts';
 import {
   type CidSetFileSchema,
   type EntrySchema,
@@ -76,13 +76,9 @@ export function entryByCidMessage(answer: EntryByCid): GetEntryByCidResponse {
 /** For ListEntries. */
 export function entryPageMessage(page: EntryPage): ListEntriesResponse {
   return create(ListEntriesResponseSchema, {
-    entries: page.entries.map(({ entry, status, requestId, externalId, updatedAt }) => ({
-      entry: entryMessage(entry),
-      status,
-      ...(requestId === null ? {} : { requestId }),
-      ...(externalId === null ? {} : { externalId }),
-      ...(updatedAt === null ? {} : { updatedAt: timestampOf(updatedAt) }),
-    })),
+    stamp: stampMessage(page),
+    entries: page.entries.map(entryMessage),
+    unreadable: [...page.unreadable],
     totalCount: BigInt(page.totalCount),
     hasNextPage: page.hasNextPage,
   });

@@ -13,10 +13,10 @@ import type {
   EntryByCid,
 } from '../../dict/api.ts';
 import type { ExtendedEntry } from '../../dict/entry.ts';
+import type { EntryPage } from '../../dict/entry-listing.ts';
 import { DictError } from '../../dict/errors.ts';
 import { isParticipant } from '../../dict/participant.ts';
 import { accountTypes, eventTypes, keyTypes, ownerTypes, results } from './dict-words.ts';
-import type { EntryPage } from './entry-listing.ts';
 import type {
   CidSetFile,
   Entry,
@@ -78,13 +78,9 @@ export function readEntryByCid(answer: GetEntryByCidResponse, cid: string): Entr
 /** A page of entries. */
 export function readEntryPage(page: ListEntriesResponse): EntryPage {
   return {
-    entries: page.entries.map((listed) => ({
-      entry: readEntry(listed.entry),
-      status: listed.status,
-      requestId: listed.requestId ?? null,
-      externalId: listed.externalId ?? null,
-      updatedAt: listed.updatedAt === undefined ? null : readTime(listed.updatedAt, 'entries.updated_at'),
-    })),
+    ...readStamp(page.stamp),
+    entries: page.entries.map(readEntry),
+    unreadable: page.unreadable,
     totalCount: count(page.totalCount, 'total_count'),
     hasNextPage: page.hasNextPage,
   };

@@ -11,9 +11,9 @@ import { bridgeClientOf, grpcBridge } from '../../../test/support/grpc-bridge.ts
 import { cid, setUp, stamp } from '../../../test/support/scripted-client.ts';
 import { answer, problem } from '../../../test/support/scripted-dict.ts';
 import type { DictApi } from '../../dict/api.ts';
+import type { EntryListingRequest, EntryPage } from '../../dict/entry-listing.ts';
 import { DictError } from '../../dict/errors.ts';
 import { participant } from '../../dict/participant.ts';
-import type { EntryPage, EntryPageRequest } from './entry-listing.ts';
 import { bridgeMethods } from './service-definition.ts';
 
 const psp = participant('12345678');
@@ -35,8 +35,8 @@ async function outcomeOf(call: () => Promise<unknown>): Promise<unknown> {
     return await call();
   } catch (error) {
     if (!(error instanceof DictError)) throw error;
-    const { kind, status, remedy, message, correlationId, violations, retryAfterSec } = error;
-    return { kind, status, remedy, message, correlationId, violations, retryAfterSec };
+    const { kind, status, remedy, message, detail, correlationId, violations, retryAfterSec } = error;
+    return { kind, status, remedy, message, detail, correlationId, violations, retryAfterSec };
   }
 }
 
@@ -148,42 +148,39 @@ describe('a bridge as DictApi', () => {
 
 describe('ListEntries', () => {
   const page: EntryPage = {
+    responseTime: new Date('2020-02-02T02:02:02.002Z'),
+    correlationId: 'c-7',
     entries: [
       {
-        entry: {
-          key: 'joao@example.com',
-          keyType: 'EMAIL',
-          account: {
-            participant: psp,
-            branch: null,
-            accountNumber: '0007',
-            accountType: 'TRAN',
-            openingDate: '2010-01-10T03:00:00Z',
-          },
-          owner: { type: 'NATURAL_PERSON', taxIdNumber: '11122233300', name: 'João & Cia', tradeName: null },
-          creationDate: '2019-11-18T03:00:00Z',
-          keyOwnershipDate: '2019-11-18T03:00:00Z',
-          openClaimCreationDate: '2020-01-01T00:00:00Z',
+        key: 'joao@example.com',
+        keyType: 'EMAIL',
+        account: {
+          participant: psp,
+          branch: null,
+          accountNumber: '0007',
+          accountType: 'TRAN',
+          openingDate: '2010-01-10T03:00:00Z',
         },
-        status: 'ACTIVE',
-        requestId: null,
-        externalId: 'bacen-7',
-        updatedAt: new Date('2020-02-02T02:02:02.002Z'),
+        owner: { type: 'NATURAL_PERSON', taxIdNumber: '11122233300', name: 'João & Cia', tradeName: null },
+        creationDate: '2019-11-18T03:00:00Z',
+        keyOwnershipDate: '2019-11-18T03:00:00Z',
+        openClaimCreationDate: '2020-01-01T00:00:00Z',
       },
     ],
+    unreadable: ['the third entry: AccountType is none that is known'],
     totalCount: 12_345_678_901,
     hasNextPage: true,
   };
 
   it('hands a page of whichever directory is configured through, whole', async (t) => {
     const { client: here } = await setUp(t);
-    const asked: EntryPageRequest[] = [];
-    const listEntries = async (request: EntryPageRequest): Promise<EntryPage> => {
+    const asked: EntryListingRequest[] = [];
+    const listEntries = async (request: EntryListingRequest): Promise<EntryPage> => {
       asked.push(request);
       return page;
     };
     const { client } = await grpcBridge(t, here, { entries: { listEntries } });
-    const wanted = {
+    const wanted: EntryListingRequest = {
       participant: psp,
       pageNumber: 3,
       pageSize: 1_000,
@@ -197,7 +194,7 @@ describe('ListEntries', () => {
       [1, 0],
       [1, 1_001],
     ] as const) {
-      await assert.rejects(client.listEntries({ participant: psp, pageNumber, pageSize }), {
+      await assert.rejects(client.listEntries({ participant: psp, pageNumber, pageSize, status: 'ACTIVE' }), {
         name: 'TypeError',
         message: /^page_/,
       });
@@ -206,7 +203,7 @@ describe('ListEntries', () => {
 
   it('is not offered where no directory is configured', async (t) => {
     const { through } = await bothClients(t);
-    await assert.rejects(through.listEntries({ participant: psp, pageNumber: 1, pageSize: 10 }), {
+    await assert.rejects(through.listEntries({ participant: psp, pageNumber: 1, pageSize: 10, status: 'ACTIVE' }), {
       kind: 'InvalidAnswer',
       remedy: 'person',
       message: /does not offer this: ListEntries: this bridge has no directory that lists entries/,

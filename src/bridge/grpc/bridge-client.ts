@@ -6,6 +6,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ChannelCredentials, type ChannelOptions, Client } from '@grpc/grpc-js';
 import type { CallOptions, DictApi, EntryByCid, SyncVerification } from '../../dict/api.ts';
+import type { EntryListing, EntryListingRequest } from '../../dict/entry-listing.ts';
 import type { Clock } from '../../platform/clock.ts';
 import {
   invalid,
@@ -18,7 +19,6 @@ import {
 } from './answer-reading.ts';
 import { type ClientDeps, receive, unaryCall } from './client-call.ts';
 import { keyTypes, priorities } from './dict-words.ts';
-import type { EntryListing, EntryPageRequest } from './entry-listing.ts';
 import * as pb from './generated/dict/bridge/v1/bridge_pb.ts';
 import { retriesOf } from './retry-policy.ts';
 import { bridgeMethods } from './service-definition.ts';
@@ -108,10 +108,10 @@ async function createSyncVerification(
 
 async function* downloadCidSetFile(
   deps: ClientDeps,
-  { url, bytesMax }: Request<'downloadCidSetFile'>,
+  { url, bytesMax, from }: Request<'downloadCidSetFile'>,
   options: CallOptions = {},
 ): AsyncIterable<Uint8Array> {
-  const message = create(pb.DownloadCidSetFileRequestSchema, { url, bytesMax: BigInt(bytesMax) });
+  const message = create(pb.DownloadCidSetFileRequestSchema, { url, bytesMax: BigInt(bytesMax), offset: BigInt(from ?? 0) });
   for await (const { chunk } of receive(deps, bridgeMethods.downloadCidSetFile, message, options)) yield chunk;
 }
 
@@ -147,13 +147,13 @@ async function getPolicies(
   return policies.map(readPolicy);
 }
 
-async function listEntries(deps: ClientDeps, request: EntryPageRequest, options: CallOptions = {}) {
+async function listEntries(deps: ClientDeps, request: EntryListingRequest, options: CallOptions = {}) {
   const { participant, pageNumber, pageSize, status, updatedSince } = request;
   const message = create(pb.ListEntriesRequestSchema, {
     participant,
     pageNumber,
     pageSize,
-    ...(status === undefined ? {} : { status }),
+    status,
     ...(updatedSince === undefined ? {} : { updatedSince: timestampOf(updatedSince) }),
     ...priorityOf(options),
   });

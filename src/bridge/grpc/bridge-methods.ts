@@ -5,6 +5,7 @@
 
 import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import type { CallOptions, DictApi } from '../../dict/api.ts';
+import { type EntryListing, type EntryListingRequest, LISTING_PAGE_SIZE_MAX } from '../../dict/entry-listing.ts';
 import { DictError } from '../../dict/errors.ts';
 import { KEY_TYPES } from '../../dict/key-type.ts';
 import {
@@ -15,7 +16,6 @@ import {
   policyMessage,
   verificationMessage,
 } from './answer-messages.ts';
-import { type EntryListing, PAGE_SIZE_MAX } from './entry-listing.ts';
 import {
   type BridgeService,
   type GetCidSetFileRequest,
@@ -141,11 +141,12 @@ async function listEntries(entries: EntryListing | null, request: ListEntriesReq
     );
   }
   const { status, updatedSince } = request;
-  const wanted = {
+  if (status !== undefined && status !== 'ACTIVE') throw new RequestRefused('status', 'only ACTIVE can be listed');
+  const wanted: EntryListingRequest = {
     participant: participantOf(request),
     pageNumber: numberOf(request.pageNumber, 'page_number', 1, INT32_MAX),
-    pageSize: numberOf(request.pageSize, 'page_size', 1, PAGE_SIZE_MAX),
-    ...(status === undefined ? {} : { status: textOf(status, 'status') }),
+    pageSize: numberOf(request.pageSize, 'page_size', 1, LISTING_PAGE_SIZE_MAX),
+    status: 'ACTIVE',
     ...(updatedSince === undefined ? {} : { updatedSince: momentOf(updatedSince, 'updated_since') }),
   };
   return entryPageMessage(await entries.listEntries(wanted, optionsOf(request, signal)));

@@ -238,6 +238,19 @@ describe('DownloadCidSetFile', () => {
     assert.ok(Buffer.concat(chunks).equals(whole));
   });
 
+  it('starts after the bytes that the caller has already', async (t) => {
+    const asked: unknown[] = [];
+    const { client } = await bridgeWith(t, async function* (request) {
+      asked.push(request);
+      yield Buffer.from('def');
+    });
+    const got: string[] = [];
+    for await (const chunk of client.downloadCidSetFile({ url, bytesMax: 6, from: 3 })) got.push(String(Buffer.from(chunk)));
+    assert.deepEqual([got, asked], [['def'], [{ url, bytesMax: 6, from: 3 }]]);
+    const beyond = client.downloadCidSetFile({ url, bytesMax: 6, from: 7 })[Symbol.asyncIterator]().next();
+    await assert.rejects(beyond, { name: 'TypeError', message: /^offset: not a whole number from 0 to 6/ });
+  });
+
   it('reads no further than a slow reader, and stops when it leaves', async (t) => {
     const { seen, download } = fileOf(10_000, Buffer.alloc(65_536, 'a'));
     const { client } = await bridgeWith(t, download);

@@ -44,7 +44,8 @@ export function downloadHandler(
 async function send(dict: Pick<DictApi, 'downloadCidSetFile'>, call: Call, signal: AbortSignal): Promise<void> {
   const url = textOf(call.request.url, 'url');
   const bytesMax = numberOf(call.request.bytesMax, 'bytes_max', 1, Number.MAX_SAFE_INTEGER);
-  for await (const bytes of dict.downloadCidSetFile({ url, bytesMax }, { signal })) {
+  const from = numberOf(call.request.offset, 'offset', 0, bytesMax);
+  for await (const bytes of dict.downloadCidSetFile({ url, bytesMax, ...(from === 0 ? {} : { from }) }, { signal })) {
     for (let from = 0; from < bytes.length; from += CHUNK_BYTES_MAX) {
       const chunk = bytes.subarray(from, from + CHUNK_BYTES_MAX);
       const hasRoom = call.write(create(DownloadCidSetFileResponseSchema, { chunk }));

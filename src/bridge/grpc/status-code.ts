@@ -38,10 +38,11 @@ const codes: ReadonlyMap<string, status> = new Map([
   ['EntryWithFraudRelatedRestriction', status.FAILED_PRECONDITION],
 ]);
 
-/** The status code; a name that DICT has added since is judged by its HTTP status. */
-export function statusCodeOf({ kind, status: http }: Pick<DictError, 'kind' | 'status'>): status {
+/** The status code; a name that is not in the table is judged by its HTTP status, or without one by what helps. */
+export function statusCodeOf({ kind, status: http, remedy }: Pick<DictError, 'kind' | 'status' | 'remedy'>): status {
   const known = codes.get(kind);
   if (known !== undefined) return known;
+  if (http === 0) return remedy === 'retry' ? status.UNAVAILABLE : status.FAILED_PRECONDITION;
   if (http === 400) return status.INVALID_ARGUMENT;
   if (http === 401 || http === 403) return status.PERMISSION_DENIED;
   if (http === 404 || http === 410) return status.NOT_FOUND;

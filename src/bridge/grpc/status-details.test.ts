@@ -17,8 +17,8 @@ import { statusCodeOf } from './status-code.ts';
 import { dictErrorOf, statusBytes, statusIn, statusOf } from './status-details.ts';
 
 /** All that a `DictError` says, for comparison. */
-function sayingOf({ kind, status, remedy, message, correlationId, violations, retryAfterSec }: DictError) {
-  return { kind, status, remedy, message, correlationId, violations, retryAfterSec };
+function sayingOf({ kind, status, remedy, message, detail, correlationId, violations, retryAfterSec }: DictError) {
+  return { kind, status, remedy, message, detail, correlationId, violations, retryAfterSec };
 }
 
 function returned(error: DictError): DictError {
@@ -43,6 +43,7 @@ describe('status of an error', () => {
   for (const kind of [...mapped, 'ANameThatDictHasAddedSince']) {
     it(`brings back ${kind} as it was`, () => {
       const error = new DictError(kind, kind === 'Unreachable' ? 0 : 400, `getEntryByCid: DICT answered 400 ${kind}`, {
+        detail: 'A chave de João não pode ser lida',
         correlationId: 'a9f13566e19f5ca51329479a5bae60c5',
         violations: [
           { reason: 'formato inválido', value: 'João & Maria', property: 'entry.owner.name' },
@@ -67,6 +68,7 @@ describe('status of an error', () => {
       kind: fc.stringMatching(/^[A-Z][A-Za-z0-9]{0,40}$/),
       status: fc.integer({ min: 0, max: 599 }),
       message: short(50),
+      detail: fc.option(short(20)),
       correlationId: fc.option(short(10)),
       violations: fc.array(violation, { maxLength: 2 }),
       retryAfterSec: fc.option(fc.integer({ min: 0, max: 999_999_999 })),
@@ -107,7 +109,11 @@ describe('status of an error', () => {
       value: 'á'.repeat(40),
       property: 'entry.owner.name',
     }));
-    const error = new DictError('BadRequest', 400, 'ção'.repeat(2_000), { correlationId: 'x'.repeat(5_000), violations });
+    const error = new DictError('BadRequest', 400, 'ção'.repeat(2_000), {
+      detail: 'é'.repeat(5_000),
+      correlationId: 'x'.repeat(5_000),
+      violations,
+    });
     const told = statusOf(error);
     const trailers = statusBytes(told).toString('base64').length + encodeURI(told.message).length;
     assert.ok(trailers < 8_000, `${trailers} characters`);
@@ -128,14 +134,17 @@ describe('status of an error', () => {
 
 describe('status code', () => {
   it('of a name that nobody knows yet follows from the HTTP status', () => {
-    const codes = [400, 401, 403, 404, 410, 409, 429, 500, 503].map((http) => statusCodeOf({ kind: 'Novo', status: http }));
+    const codes = [400, 401, 403, 404, 410, 409, 429, 500, 503, 0].map((http) => statusCodeOf(new DictError('Novo', http, 'x')));
     assert.deepEqual(
       codes.map((code) => status[code]),
       ['INVALID_ARGUMENT', 'PERMISSION_DENIED', 'PERMISSION_DENIED', 'NOT_FOUND', 'NOT_FOUND', 'FAILED_PRECONDITION'].concat([
         'RESOURCE_EXHAUSTED',
         'UNAVAILABLE',
         'UNAVAILABLE',
+        'FAILED_PRECONDITION',
       ]),
     );
+    const lost = { kind: 'ANameOfTheWay', status: 0, remedy: 'retry' } as const;
+    assert.equal(statusCodeOf(lost), status.UNAVAILABLE, 'nothing came back, and asking again may help');
   });
 });

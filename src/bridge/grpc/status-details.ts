@@ -27,7 +27,8 @@ const ERROR_DOMAIN = 'dict.bridge.v1';
 export const DETAILS_TRAILER = 'grpc-status-details-bin';
 
 const MESSAGE_BYTES_MAX = 250;
-const PROBLEM_MESSAGE_BYTES_MAX = 1_000;
+const PROBLEM_MESSAGE_BYTES_MAX = 700;
+const DETAIL_BYTES_MAX = 500;
 /** Of all violations together; they cross twice. */
 const VIOLATIONS_BYTES_MAX = 1_400;
 const CORRELATION_BYTES_MAX = 100;
@@ -50,6 +51,7 @@ export function statusOf(error: DictError): Status {
     })),
     violationsLeftOut: error.violations.length - violations.length,
     ...(retryAfter === null ? {} : { retryAfter }),
+    ...(error.detail === null ? {} : { detail: clipped(error.detail, DETAIL_BYTES_MAX) }),
   });
   return create(StatusSchema, {
     code: statusCodeOf(error),
@@ -102,6 +104,7 @@ export function dictErrorOf(status: Status, cause?: unknown): DictError | null {
   const problem = problemIn(status);
   if (problem === null) return null;
   return new DictError(problem.kind, problem.httpStatus, problem.message, {
+    detail: problem.detail ?? null,
     correlationId: problem.correlationId ?? null,
     violations: problem.violations.map(({ reason, value, property }) => ({
       reason,

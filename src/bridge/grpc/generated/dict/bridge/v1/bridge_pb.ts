@@ -24,7 +24,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file dict/bridge/v1/bridge.proto.
  */
 export const file_dict_bridge_v1_bridge: GenFile = /*@__PURE__*/
-  fileDesc("ChtkaWN0L2JyaWRnZS92MS9icmlkZ2UucHJvdG8SDmRpY3QuYnJpZGdlLnYxIlIKBVN0YW1wEjEKDXJlc3BvbnNlX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmNvcnJlbGF0aW9uX2lkGAIgASgJIoUBChFWZXJpZnlTeW5jUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIvCgl2ZXJpZmllcnMYAiADKAsyHC5kaWN0LmJyaWRnZS52MS5TeW5jVmVyaWZpZXISKgoIcHJpb3JpdHkYAyABKA4yGC5kaWN0LmJyaWRnZS52MS5Qcmlvcml0eSJQCgxTeW5jVmVyaWZpZXISKQoIa2V5X3R5cGUYASABKA4yFy5kaWN0LmJyaWRnZS52MS5LZXlUeXBlEhUKDXN5bmNfdmVyaWZpZXIYAiABKAkiRwoSVmVyaWZ5U3luY1Jlc3BvbnNlEjEKB3Jlc3VsdHMYASADKAsyIC5kaWN0LmJyaWRnZS52MS5WZXJpZnlTeW5jUmVzdWx0IqcBChBWZXJpZnlTeW5jUmVzdWx0EikKCGtleV90eXBlGAEgASgOMhcuZGljdC5icmlkZ2UudjEuS2V5VHlwZRI4Cgx2ZXJpZmljYXRpb24YAiABKAsyIC5kaWN0LmJyaWRnZS52MS5TeW5jVmVyaWZpY2F0aW9uSAASIwoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQgkKB291dGNvbWUivgEKEFN5bmNWZXJpZmljYXRpb24SJAoFc3RhbXAYASABKAsyFS5kaWN0LmJyaWRnZS52MS5TdGFtcBIKCgJpZBgCIAEoCRI3CgZyZXN1bHQYAyABKA4yJy5kaWN0LmJyaWRnZS52MS5TeW5jVmVyaWZpY2F0aW9uLlJlc3VsdCI/CgZSZXN1bHQSFgoSUkVTVUxUX1VOU1BFQ0lGSUVEEAASDQoJUkVTVUxUX09LEAESDgoKUkVTVUxUX05PSxACIoYBChhSZXF1ZXN0Q2lkU2V0RmlsZVJlcXVlc3QSEwoLcGFydGljaXBhbnQYASABKAkSKQoIa2V5X3R5cGUYAiABKA4yFy5kaWN0LmJyaWRnZS52MS5LZXlUeXBlEioKCHByaW9yaXR5GAMgASgOMhguZGljdC5icmlkZ2UudjEuUHJpb3JpdHkiRQoZUmVxdWVzdENpZFNldEZpbGVSZXNwb25zZRIoCgRmaWxlGAEgASgLMhouZGljdC5icmlkZ2UudjEuQ2lkU2V0RmlsZSJjChRHZXRDaWRTZXRGaWxlUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIKCgJpZBgCIAEoCRIqCghwcmlvcml0eRgDIAEoDjIYLmRpY3QuYnJpZGdlLnYxLlByaW9yaXR5IkEKFUdldENpZFNldEZpbGVSZXNwb25zZRIoCgRmaWxlGAEgASgLMhouZGljdC5icmlkZ2UudjEuQ2lkU2V0RmlsZSKyAgoKQ2lkU2V0RmlsZRIkCgVzdGFtcBgBIAEoCzIVLmRpY3QuYnJpZGdlLnYxLlN0YW1wEgoKAmlkGAIgASgJEg4KBnN0YXR1cxgDIAEoCRITCgtwYXJ0aWNpcGFudBgEIAEoCRIQCghrZXlfdHlwZRgFIAEoCRIwCgxyZXF1ZXN0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWNyZWF0aW9uX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKA3VybBgIIAEoCUgAiAEBEhIKBWJ5dGVzGAkgASgDSAGIAQESEwoGc2hhMjU2GAogASgJSAKIAQFCBgoEX3VybEIICgZfYnl0ZXNCCQoHX3NoYTI1NiI7ChlEb3dubG9hZENpZFNldEZpbGVSZXF1ZXN0EgsKA3VybBgBIAEoCRIRCglieXRlc19tYXgYAiABKAMiKwoaRG93bmxvYWRDaWRTZXRGaWxlUmVzcG9uc2USDQoFY2h1bmsYASABKAwigQIKF0xpc3RDaWRTZXRFdmVudHNSZXF1ZXN0EhMKC3BhcnRpY2lwYW50GAEgASgJEikKCGtleV90eXBlGAIgASgOMhcuZGljdC5icmlkZ2UudjEuS2V5VHlwZRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoFbGltaXQYBSABKAVIAIgBARIqCghwcmlvcml0eRgGIAEoDjIYLmRpY3QuYnJpZGdlLnYxLlByaW9yaXR5QggKBl9saW1pdCL4AQoYTGlzdENpZFNldEV2ZW50c1Jlc3BvbnNlEiQKBXN0YW1wGAEgASgLMhUuZGljdC5icmlkZ2UudjEuU3RhbXASGQoRaGFzX21vcmVfZWxlbWVudHMYAiABKAgSIAoTc3luY192ZXJpZmllcl9zdGFydBgDIAEoCUgAiAEBEh4KEXN5bmNfdmVyaWZpZXJfZW5kGAQgASgJSAGIAQESKwoGZXZlbnRzGAUgAygLMhsuZGljdC5icmlkZ2UudjEuQ2lkU2V0RXZlbnRCFgoUX3N5bmNfdmVyaWZpZXJfc3RhcnRCFAoSX3N5bmNfdmVyaWZpZXJfZW5kIrkBCgtDaWRTZXRFdmVudBIuCgR0eXBlGAEgASgOMiAuZGljdC5icmlkZ2UudjEuQ2lkU2V0RXZlbnQuVHlwZRILCgNjaWQYAiABKAkSLQoJdGltZXN0YW1wGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI+CgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABIOCgpUWVBFX0FEREVEEAESEAoMVFlQRV9SRU1PVkVEEAIiZAoUR2V0RW50cnlCeUNpZFJlcXVlc3QSEwoLcGFydGljaXBhbnQYASABKAkSCwoDY2lkGAIgASgJEioKCHByaW9yaXR5GAMgASgOMhguZGljdC5icmlkZ2UudjEuUHJpb3JpdHkibQoVR2V0RW50cnlCeUNpZFJlc3BvbnNlEiQKBXN0YW1wGAEgASgLMhUuZGljdC5icmlkZ2UudjEuU3RhbXASLgoFZm91bmQYAiABKAsyHy5kaWN0LmJyaWRnZS52MS5JZGVudGlmaWVkRW50cnkiWAoPSWRlbnRpZmllZEVudHJ5EgsKA2NpZBgBIAEoCRIkCgVlbnRyeRgCIAEoCzIVLmRpY3QuYnJpZGdlLnYxLkVudHJ5EhIKCnJlcXVlc3RfaWQYAyABKAkihgIKBUVudHJ5EgsKA2tleRgBIAEoCRIpCghrZXlfdHlwZRgCIAEoDjIXLmRpY3QuYnJpZGdlLnYxLktleVR5cGUSKAoHYWNjb3VudBgDIAEoCzIXLmRpY3QuYnJpZGdlLnYxLkFjY291bnQSJAoFb3duZXIYBCABKAsyFS5kaWN0LmJyaWRnZS52MS5Pd25lchIVCg1jcmVhdGlvbl9kYXRlGAUgASgJEhoKEmtleV9vd25lcnNoaXBfZGF0ZRgGIAEoCRIlChhvcGVuX2NsYWltX2NyZWF0aW9uX2RhdGUYByABKAlIAIgBAUIbChlfb3Blbl9jbGFpbV9jcmVhdGlvbl9kYXRlIvoBCgdBY2NvdW50EhMKC3BhcnRpY2lwYW50GAEgASgJEhMKBmJyYW5jaBgCIAEoCUgAiAEBEhYKDmFjY291bnRfbnVtYmVyGAMgASgJEjIKDGFjY291bnRfdHlwZRgEIAEoDjIcLmRpY3QuYnJpZGdlLnYxLkFjY291bnQuVHlwZRIUCgxvcGVuaW5nX2RhdGUYBSABKAkiWAoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASDQoJVFlQRV9DQUNDEAESDQoJVFlQRV9UUkFOEAISDQoJVFlQRV9TTFJZEAMSDQoJVFlQRV9TVkdTEARCCQoHX2JyYW5jaCLMAQoFT3duZXISKAoEdHlwZRgBIAEoDjIaLmRpY3QuYnJpZGdlLnYxLk93bmVyLlR5cGUSFQoNdGF4X2lkX251bWJlchgCIAEoCRIMCgRuYW1lGAMgASgJEhcKCnRyYWRlX25hbWUYBCABKAlIAIgBASJMCgRUeXBlEhQKEFRZUEVfVU5TUEVDSUZJRUQQABIXChNUWVBFX05BVFVSQUxfUEVSU09OEAESFQoRVFlQRV9MRUdBTF9QRVJTT04QAkINCgtfdHJhZGVfbmFtZSLQAQoSTGlzdEVudHJpZXNSZXF1ZXN0EhMKC3BhcnRpY2lwYW50GAEgASgJEhMKC3BhZ2VfbnVtYmVyGAIgASgFEhEKCXBhZ2Vfc2l6ZRgDIAEoBRITCgZzdGF0dXMYBCABKAlIAIgBARIxCg11cGRhdGVkX3NpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCghwcmlvcml0eRgGIAEoDjIYLmRpY3QuYnJpZGdlLnYxLlByaW9yaXR5QgkKB19zdGF0dXMibwoTTGlzdEVudHJpZXNSZXNwb25zZRIsCgdlbnRyaWVzGAEgAygLMhsuZGljdC5icmlkZ2UudjEuTGlzdGVkRW50cnkSEwoLdG90YWxfY291bnQYAiABKAMSFQoNaGFzX25leHRfcGFnZRgDIAEoCCLFAQoLTGlzdGVkRW50cnkSJAoFZW50cnkYASABKAsyFS5kaWN0LmJyaWRnZS52MS5FbnRyeRIOCgZzdGF0dXMYAiABKAkSFwoKcmVxdWVzdF9pZBgDIAEoCUgAiAEBEhgKC2V4dGVybmFsX2lkGAQgASgJSAGIAQESLgoKdXBkYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCDQoLX3JlcXVlc3RfaWRCDgoMX2V4dGVybmFsX2lkInEKEkdldFBvbGljaWVzUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIRCgRuYW1lGAIgASgJSACIAQESKgoIcHJpb3JpdHkYAyABKA4yGC5kaWN0LmJyaWRnZS52MS5Qcmlvcml0eUIHCgVfbmFtZSI/ChNHZXRQb2xpY2llc1Jlc3BvbnNlEigKCHBvbGljaWVzGAEgAygLMhYuZGljdC5icmlkZ2UudjEuUG9saWN5InQKBlBvbGljeRIMCgRuYW1lGAEgASgJEhgKEGF2YWlsYWJsZV90b2tlbnMYAiABKAMSEAoIY2FwYWNpdHkYAyABKAMSFQoNcmVmaWxsX3Rva2VucxgEIAEoAxIZChFyZWZpbGxfcGVyaW9kX3NlYxgFIAEoAyL6AgoLRGljdFByb2JsZW0SDAoEa2luZBgBIAEoCRITCgtodHRwX3N0YXR1cxgCIAEoBRIyCgZyZW1lZHkYAyABKA4yIi5kaWN0LmJyaWRnZS52MS5EaWN0UHJvYmxlbS5SZW1lZHkSDwoHbWVzc2FnZRgEIAEoCRIbCg5jb3JyZWxhdGlvbl9pZBgFIAEoCUgAiAEBEi0KCnZpb2xhdGlvbnMYBiADKAsyGS5kaWN0LmJyaWRnZS52MS5WaW9sYXRpb24SGwoTdmlvbGF0aW9uc19sZWZ0X291dBgHIAEoBRIuCgtyZXRyeV9hZnRlchgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJXCgZSZW1lZHkSFgoSUkVNRURZX1VOU1BFQ0lGSUVEEAASEAoMUkVNRURZX1JFVFJZEAESEAoMUkVNRURZX0ZJTkFMEAISEQoNUkVNRURZX1BFUlNPThADQhEKD19jb3JyZWxhdGlvbl9pZCJdCglWaW9sYXRpb24SDgoGcmVhc29uGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQESFQoIcHJvcGVydHkYAyABKAlIAYgBAUIICgZfdmFsdWVCCwoJX3Byb3BlcnR5KoIBCgdLZXlUeXBlEhgKFEtFWV9UWVBFX1VOU1BFQ0lGSUVEEAASEAoMS0VZX1RZUEVfQ1BGEAESEQoNS0VZX1RZUEVfQ05QShACEhIKDktFWV9UWVBFX1BIT05FEAMSEgoOS0VZX1RZUEVfRU1BSUwQBBIQCgxLRVlfVFlQRV9FVlAQBSpqCghQcmlvcml0eRIYChRQUklPUklUWV9VTlNQRUNJRklFRBAAEhQKEFBSSU9SSVRZX1JPVVRJTkUQARIZChVQUklPUklUWV9WRVJJRklDQVRJT04QAhITCg9QUklPUklUWV9QRVJTT04QAzKzBgoNQnJpZGdlU2VydmljZRJYCgpWZXJpZnlTeW5jEiEuZGljdC5icmlkZ2UudjEuVmVyaWZ5U3luY1JlcXVlc3QaIi5kaWN0LmJyaWRnZS52MS5WZXJpZnlTeW5jUmVzcG9uc2UiA5ACAhJoChFSZXF1ZXN0Q2lkU2V0RmlsZRIoLmRpY3QuYnJpZGdlLnYxLlJlcXVlc3RDaWRTZXRGaWxlUmVxdWVzdBopLmRpY3QuYnJpZGdlLnYxLlJlcXVlc3RDaWRTZXRGaWxlUmVzcG9uc2USYQoNR2V0Q2lkU2V0RmlsZRIkLmRpY3QuYnJpZGdlLnYxLkdldENpZFNldEZpbGVSZXF1ZXN0GiUuZGljdC5icmlkZ2UudjEuR2V0Q2lkU2V0RmlsZVJlc3BvbnNlIgOQAgEScgoSRG93bmxvYWRDaWRTZXRGaWxlEikuZGljdC5icmlkZ2UudjEuRG93bmxvYWRDaWRTZXRGaWxlUmVxdWVzdBoqLmRpY3QuYnJpZGdlLnYxLkRvd25sb2FkQ2lkU2V0RmlsZVJlc3BvbnNlIgOQAgEwARJqChBMaXN0Q2lkU2V0RXZlbnRzEicuZGljdC5icmlkZ2UudjEuTGlzdENpZFNldEV2ZW50c1JlcXVlc3QaKC5kaWN0LmJyaWRnZS52MS5MaXN0Q2lkU2V0RXZlbnRzUmVzcG9uc2UiA5ACARJhCg1HZXRFbnRyeUJ5Q2lkEiQuZGljdC5icmlkZ2UudjEuR2V0RW50cnlCeUNpZFJlcXVlc3QaJS5kaWN0LmJyaWRnZS52MS5HZXRFbnRyeUJ5Q2lkUmVzcG9uc2UiA5ACARJbCgtMaXN0RW50cmllcxIiLmRpY3QuYnJpZGdlLnYxLkxpc3RFbnRyaWVzUmVxdWVzdBojLmRpY3QuYnJpZGdlLnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiA5ACARJbCgtHZXRQb2xpY2llcxIiLmRpY3QuYnJpZGdlLnYxLkdldFBvbGljaWVzUmVxdWVzdBojLmRpY3QuYnJpZGdlLnYxLkdldFBvbGljaWVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChtkaWN0L2JyaWRnZS92MS9icmlkZ2UucHJvdG8SDmRpY3QuYnJpZGdlLnYxIlIKBVN0YW1wEjEKDXJlc3BvbnNlX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmNvcnJlbGF0aW9uX2lkGAIgASgJIoUBChFWZXJpZnlTeW5jUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIvCgl2ZXJpZmllcnMYAiADKAsyHC5kaWN0LmJyaWRnZS52MS5TeW5jVmVyaWZpZXISKgoIcHJpb3JpdHkYAyABKA4yGC5kaWN0LmJyaWRnZS52MS5Qcmlvcml0eSJQCgxTeW5jVmVyaWZpZXISKQoIa2V5X3R5cGUYASABKA4yFy5kaWN0LmJyaWRnZS52MS5LZXlUeXBlEhUKDXN5bmNfdmVyaWZpZXIYAiABKAkiRwoSVmVyaWZ5U3luY1Jlc3BvbnNlEjEKB3Jlc3VsdHMYASADKAsyIC5kaWN0LmJyaWRnZS52MS5WZXJpZnlTeW5jUmVzdWx0IqcBChBWZXJpZnlTeW5jUmVzdWx0EikKCGtleV90eXBlGAEgASgOMhcuZGljdC5icmlkZ2UudjEuS2V5VHlwZRI4Cgx2ZXJpZmljYXRpb24YAiABKAsyIC5kaWN0LmJyaWRnZS52MS5TeW5jVmVyaWZpY2F0aW9uSAASIwoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQgkKB291dGNvbWUivgEKEFN5bmNWZXJpZmljYXRpb24SJAoFc3RhbXAYASABKAsyFS5kaWN0LmJyaWRnZS52MS5TdGFtcBIKCgJpZBgCIAEoCRI3CgZyZXN1bHQYAyABKA4yJy5kaWN0LmJyaWRnZS52MS5TeW5jVmVyaWZpY2F0aW9uLlJlc3VsdCI/CgZSZXN1bHQSFgoSUkVTVUxUX1VOU1BFQ0lGSUVEEAASDQoJUkVTVUxUX09LEAESDgoKUkVTVUxUX05PSxACIoYBChhSZXF1ZXN0Q2lkU2V0RmlsZVJlcXVlc3QSEwoLcGFydGljaXBhbnQYASABKAkSKQoIa2V5X3R5cGUYAiABKA4yFy5kaWN0LmJyaWRnZS52MS5LZXlUeXBlEioKCHByaW9yaXR5GAMgASgOMhguZGljdC5icmlkZ2UudjEuUHJpb3JpdHkiRQoZUmVxdWVzdENpZFNldEZpbGVSZXNwb25zZRIoCgRmaWxlGAEgASgLMhouZGljdC5icmlkZ2UudjEuQ2lkU2V0RmlsZSJjChRHZXRDaWRTZXRGaWxlUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIKCgJpZBgCIAEoCRIqCghwcmlvcml0eRgDIAEoDjIYLmRpY3QuYnJpZGdlLnYxLlByaW9yaXR5IkEKFUdldENpZFNldEZpbGVSZXNwb25zZRIoCgRmaWxlGAEgASgLMhouZGljdC5icmlkZ2UudjEuQ2lkU2V0RmlsZSKyAgoKQ2lkU2V0RmlsZRIkCgVzdGFtcBgBIAEoCzIVLmRpY3QuYnJpZGdlLnYxLlN0YW1wEgoKAmlkGAIgASgJEg4KBnN0YXR1cxgDIAEoCRITCgtwYXJ0aWNpcGFudBgEIAEoCRIQCghrZXlfdHlwZRgFIAEoCRIwCgxyZXF1ZXN0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWNyZWF0aW9uX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKA3VybBgIIAEoCUgAiAEBEhIKBWJ5dGVzGAkgASgDSAGIAQESEwoGc2hhMjU2GAogASgJSAKIAQFCBgoEX3VybEIICgZfYnl0ZXNCCQoHX3NoYTI1NiJLChlEb3dubG9hZENpZFNldEZpbGVSZXF1ZXN0EgsKA3VybBgBIAEoCRIRCglieXRlc19tYXgYAiABKAMSDgoGb2Zmc2V0GAMgASgDIisKGkRvd25sb2FkQ2lkU2V0RmlsZVJlc3BvbnNlEg0KBWNodW5rGAEgASgMIoECChdMaXN0Q2lkU2V0RXZlbnRzUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIpCghrZXlfdHlwZRgCIAEoDjIXLmRpY3QuYnJpZGdlLnYxLktleVR5cGUSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKBWxpbWl0GAUgASgFSACIAQESKgoIcHJpb3JpdHkYBiABKA4yGC5kaWN0LmJyaWRnZS52MS5Qcmlvcml0eUIICgZfbGltaXQi+AEKGExpc3RDaWRTZXRFdmVudHNSZXNwb25zZRIkCgVzdGFtcBgBIAEoCzIVLmRpY3QuYnJpZGdlLnYxLlN0YW1wEhkKEWhhc19tb3JlX2VsZW1lbnRzGAIgASgIEiAKE3N5bmNfdmVyaWZpZXJfc3RhcnQYAyABKAlIAIgBARIeChFzeW5jX3ZlcmlmaWVyX2VuZBgEIAEoCUgBiAEBEisKBmV2ZW50cxgFIAMoCzIbLmRpY3QuYnJpZGdlLnYxLkNpZFNldEV2ZW50QhYKFF9zeW5jX3ZlcmlmaWVyX3N0YXJ0QhQKEl9zeW5jX3ZlcmlmaWVyX2VuZCK5AQoLQ2lkU2V0RXZlbnQSLgoEdHlwZRgBIAEoDjIgLmRpY3QuYnJpZGdlLnYxLkNpZFNldEV2ZW50LlR5cGUSCwoDY2lkGAIgASgJEi0KCXRpbWVzdGFtcBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiPgoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASDgoKVFlQRV9BRERFRBABEhAKDFRZUEVfUkVNT1ZFRBACImQKFEdldEVudHJ5QnlDaWRSZXF1ZXN0EhMKC3BhcnRpY2lwYW50GAEgASgJEgsKA2NpZBgCIAEoCRIqCghwcmlvcml0eRgDIAEoDjIYLmRpY3QuYnJpZGdlLnYxLlByaW9yaXR5Im0KFUdldEVudHJ5QnlDaWRSZXNwb25zZRIkCgVzdGFtcBgBIAEoCzIVLmRpY3QuYnJpZGdlLnYxLlN0YW1wEi4KBWZvdW5kGAIgASgLMh8uZGljdC5icmlkZ2UudjEuSWRlbnRpZmllZEVudHJ5IlgKD0lkZW50aWZpZWRFbnRyeRILCgNjaWQYASABKAkSJAoFZW50cnkYAiABKAsyFS5kaWN0LmJyaWRnZS52MS5FbnRyeRISCgpyZXF1ZXN0X2lkGAMgASgJIoYCCgVFbnRyeRILCgNrZXkYASABKAkSKQoIa2V5X3R5cGUYAiABKA4yFy5kaWN0LmJyaWRnZS52MS5LZXlUeXBlEigKB2FjY291bnQYAyABKAsyFy5kaWN0LmJyaWRnZS52MS5BY2NvdW50EiQKBW93bmVyGAQgASgLMhUuZGljdC5icmlkZ2UudjEuT3duZXISFQoNY3JlYXRpb25fZGF0ZRgFIAEoCRIaChJrZXlfb3duZXJzaGlwX2RhdGUYBiABKAkSJQoYb3Blbl9jbGFpbV9jcmVhdGlvbl9kYXRlGAcgASgJSACIAQFCGwoZX29wZW5fY2xhaW1fY3JlYXRpb25fZGF0ZSL6AQoHQWNjb3VudBITCgtwYXJ0aWNpcGFudBgBIAEoCRITCgZicmFuY2gYAiABKAlIAIgBARIWCg5hY2NvdW50X251bWJlchgDIAEoCRIyCgxhY2NvdW50X3R5cGUYBCABKA4yHC5kaWN0LmJyaWRnZS52MS5BY2NvdW50LlR5cGUSFAoMb3BlbmluZ19kYXRlGAUgASgJIlgKBFR5cGUSFAoQVFlQRV9VTlNQRUNJRklFRBAAEg0KCVRZUEVfQ0FDQxABEg0KCVRZUEVfVFJBThACEg0KCVRZUEVfU0xSWRADEg0KCVRZUEVfU1ZHUxAEQgkKB19icmFuY2gizAEKBU93bmVyEigKBHR5cGUYASABKA4yGi5kaWN0LmJyaWRnZS52MS5Pd25lci5UeXBlEhUKDXRheF9pZF9udW1iZXIYAiABKAkSDAoEbmFtZRgDIAEoCRIXCgp0cmFkZV9uYW1lGAQgASgJSACIAQEiTAoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASFwoTVFlQRV9OQVRVUkFMX1BFUlNPThABEhUKEVRZUEVfTEVHQUxfUEVSU09OEAJCDQoLX3RyYWRlX25hbWUi0AEKEkxpc3RFbnRyaWVzUmVxdWVzdBITCgtwYXJ0aWNpcGFudBgBIAEoCRITCgtwYWdlX251bWJlchgCIAEoBRIRCglwYWdlX3NpemUYAyABKAUSEwoGc3RhdHVzGAQgASgJSACIAQESMQoNdXBkYXRlZF9zaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoIcHJpb3JpdHkYBiABKA4yGC5kaWN0LmJyaWRnZS52MS5Qcmlvcml0eUIJCgdfc3RhdHVzIqMBChNMaXN0RW50cmllc1Jlc3BvbnNlEiQKBXN0YW1wGAEgASgLMhUuZGljdC5icmlkZ2UudjEuU3RhbXASJgoHZW50cmllcxgCIAMoCzIVLmRpY3QuYnJpZGdlLnYxLkVudHJ5EhIKCnVucmVhZGFibGUYAyADKAkSEwoLdG90YWxfY291bnQYBCABKAMSFQoNaGFzX25leHRfcGFnZRgFIAEoCCJxChJHZXRQb2xpY2llc1JlcXVlc3QSEwoLcGFydGljaXBhbnQYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEioKCHByaW9yaXR5GAMgASgOMhguZGljdC5icmlkZ2UudjEuUHJpb3JpdHlCBwoFX25hbWUiPwoTR2V0UG9saWNpZXNSZXNwb25zZRIoCghwb2xpY2llcxgBIAMoCzIWLmRpY3QuYnJpZGdlLnYxLlBvbGljeSJ0CgZQb2xpY3kSDAoEbmFtZRgBIAEoCRIYChBhdmFpbGFibGVfdG9rZW5zGAIgASgDEhAKCGNhcGFjaXR5GAMgASgDEhUKDXJlZmlsbF90b2tlbnMYBCABKAMSGQoRcmVmaWxsX3BlcmlvZF9zZWMYBSABKAMimgMKC0RpY3RQcm9ibGVtEgwKBGtpbmQYASABKAkSEwoLaHR0cF9zdGF0dXMYAiABKAUSMgoGcmVtZWR5GAMgASgOMiIuZGljdC5icmlkZ2UudjEuRGljdFByb2JsZW0uUmVtZWR5Eg8KB21lc3NhZ2UYBCABKAkSGwoOY29ycmVsYXRpb25faWQYBSABKAlIAIgBARItCgp2aW9sYXRpb25zGAYgAygLMhkuZGljdC5icmlkZ2UudjEuVmlvbGF0aW9uEhsKE3Zpb2xhdGlvbnNfbGVmdF9vdXQYByABKAUSLgoLcmV0cnlfYWZ0ZXIYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGZGV0YWlsGAkgASgJSAGIAQEiVwoGUmVtZWR5EhYKElJFTUVEWV9VTlNQRUNJRklFRBAAEhAKDFJFTUVEWV9SRVRSWRABEhAKDFJFTUVEWV9GSU5BTBACEhEKDVJFTUVEWV9QRVJTT04QA0IRCg9fY29ycmVsYXRpb25faWRCCQoHX2RldGFpbCJdCglWaW9sYXRpb24SDgoGcmVhc29uGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQESFQoIcHJvcGVydHkYAyABKAlIAYgBAUIICgZfdmFsdWVCCwoJX3Byb3BlcnR5KoIBCgdLZXlUeXBlEhgKFEtFWV9UWVBFX1VOU1BFQ0lGSUVEEAASEAoMS0VZX1RZUEVfQ1BGEAESEQoNS0VZX1RZUEVfQ05QShACEhIKDktFWV9UWVBFX1BIT05FEAMSEgoOS0VZX1RZUEVfRU1BSUwQBBIQCgxLRVlfVFlQRV9FVlAQBSpqCghQcmlvcml0eRIYChRQUklPUklUWV9VTlNQRUNJRklFRBAAEhQKEFBSSU9SSVRZX1JPVVRJTkUQARIZChVQUklPUklUWV9WRVJJRklDQVRJT04QAhITCg9QUklPUklUWV9QRVJTT04QAzKzBgoNQnJpZGdlU2VydmljZRJYCgpWZXJpZnlTeW5jEiEuZGljdC5icmlkZ2UudjEuVmVyaWZ5U3luY1JlcXVlc3QaIi5kaWN0LmJyaWRnZS52MS5WZXJpZnlTeW5jUmVzcG9uc2UiA5ACAhJoChFSZXF1ZXN0Q2lkU2V0RmlsZRIoLmRpY3QuYnJpZGdlLnYxLlJlcXVlc3RDaWRTZXRGaWxlUmVxdWVzdBopLmRpY3QuYnJpZGdlLnYxLlJlcXVlc3RDaWRTZXRGaWxlUmVzcG9uc2USYQoNR2V0Q2lkU2V0RmlsZRIkLmRpY3QuYnJpZGdlLnYxLkdldENpZFNldEZpbGVSZXF1ZXN0GiUuZGljdC5icmlkZ2UudjEuR2V0Q2lkU2V0RmlsZVJlc3BvbnNlIgOQAgEScgoSRG93bmxvYWRDaWRTZXRGaWxlEikuZGljdC5icmlkZ2UudjEuRG93bmxvYWRDaWRTZXRGaWxlUmVxdWVzdBoqLmRpY3QuYnJpZGdlLnYxLkRvd25sb2FkQ2lkU2V0RmlsZVJlc3BvbnNlIgOQAgEwARJqChBMaXN0Q2lkU2V0RXZlbnRzEicuZGljdC5icmlkZ2UudjEuTGlzdENpZFNldEV2ZW50c1JlcXVlc3QaKC5kaWN0LmJyaWRnZS52MS5MaXN0Q2lkU2V0RXZlbnRzUmVzcG9uc2UiA5ACARJhCg1HZXRFbnRyeUJ5Q2lkEiQuZGljdC5icmlkZ2UudjEuR2V0RW50cnlCeUNpZFJlcXVlc3QaJS5kaWN0LmJyaWRnZS52MS5HZXRFbnRyeUJ5Q2lkUmVzcG9uc2UiA5ACARJbCgtMaXN0RW50cmllcxIiLmRpY3QuYnJpZGdlLnYxLkxpc3RFbnRyaWVzUmVxdWVzdBojLmRpY3QuYnJpZGdlLnYxLkxpc3RFbnRyaWVzUmVzcG9uc2UiA5ACARJbCgtHZXRQb2xpY2llcxIiLmRpY3QuYnJpZGdlLnYxLkdldFBvbGljaWVzUmVxdWVzdBojLmRpY3QuYnJpZGdlLnYxLkdldFBvbGljaWVzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Stamp is what every answer of DICT carries.
@@ -469,11 +469,18 @@ export type DownloadCidSetFileRequest = Message<"dict.bridge.v1.DownloadCidSetFi
   url: string;
 
   /**
-   * The stream ends in an error after so many bytes. At least 1.
+   * The stream ends in an error where the file is longer. At least 1; what the caller has already counts too.
    *
    * @generated from field: int64 bytes_max = 2;
    */
   bytesMax: bigint;
+
+  /**
+   * Bytes that the caller has already: the stream starts after them.
+   *
+   * @generated from field: int64 offset = 3;
+   */
+  offset: bigint;
 };
 
 /**
@@ -1061,7 +1068,7 @@ export type ListEntriesRequest = Message<"dict.bridge.v1.ListEntriesRequest"> & 
   pageSize: number;
 
   /**
-   * Only entries of this status, in the directory's own word (ACTIVE). Not set: of any.
+   * Only entries of this status, in the directory's own word. ACTIVE is the only one that can be listed. Not set: ACTIVE.
    *
    * @generated from field: optional string status = 4;
    */
@@ -1096,23 +1103,37 @@ export const ListEntriesRequestSchema: GenMessage<ListEntriesRequest> = /*@__PUR
  */
 export type ListEntriesResponse = Message<"dict.bridge.v1.ListEntriesResponse"> & {
   /**
-   * The entries of the page, in the directory's order.
+   * When the directory answered.
    *
-   * @generated from field: repeated dict.bridge.v1.ListedEntry entries = 1;
+   * @generated from field: dict.bridge.v1.Stamp stamp = 1;
    */
-  entries: ListedEntry[];
+  stamp?: Stamp | undefined;
+
+  /**
+   * The entries of the page, in the directory's order. None says which RequestId it was created with, so that no CID follows.
+   *
+   * @generated from field: repeated dict.bridge.v1.Entry entries = 2;
+   */
+  entries: Entry[];
+
+  /**
+   * Why an entry of the page could not be read, one text each, without its values.
+   *
+   * @generated from field: repeated string unreadable = 3;
+   */
+  unreadable: string[];
 
   /**
    * How many there are over all pages, as the directory counted them for this answer.
    *
-   * @generated from field: int64 total_count = 2;
+   * @generated from field: int64 total_count = 4;
    */
   totalCount: bigint;
 
   /**
    * Whether there is a page after this one.
    *
-   * @generated from field: bool has_next_page = 3;
+   * @generated from field: bool has_next_page = 5;
    */
   hasNextPage: boolean;
 };
@@ -1123,55 +1144,6 @@ export type ListEntriesResponse = Message<"dict.bridge.v1.ListEntriesResponse"> 
  */
 export const ListEntriesResponseSchema: GenMessage<ListEntriesResponse> = /*@__PURE__*/
   messageDesc(file_dict_bridge_v1_bridge, 23);
-
-/**
- * ListedEntry is an entry of such a listing.
- *
- * @generated from message dict.bridge.v1.ListedEntry
- */
-export type ListedEntry = Message<"dict.bridge.v1.ListedEntry"> & {
-  /**
-   * The entry.
-   *
-   * @generated from field: dict.bridge.v1.Entry entry = 1;
-   */
-  entry?: Entry | undefined;
-
-  /**
-   * In the directory's own word: ACTIVE, and whatever else it knows.
-   *
-   * @generated from field: string status = 2;
-   */
-  status: string;
-
-  /**
-   * The UUID of the request that created it, where the directory tells it.
-   *
-   * @generated from field: optional string request_id = 3;
-   */
-  requestId?: string | undefined;
-
-  /**
-   * The directory's own identifier of the entry, where it has one.
-   *
-   * @generated from field: optional string external_id = 4;
-   */
-  externalId?: string | undefined;
-
-  /**
-   * When it was last changed, where the directory tells it.
-   *
-   * @generated from field: google.protobuf.Timestamp updated_at = 5;
-   */
-  updatedAt?: Timestamp | undefined;
-};
-
-/**
- * Describes the message dict.bridge.v1.ListedEntry.
- * Use `create(ListedEntrySchema)` to create a new message.
- */
-export const ListedEntrySchema: GenMessage<ListedEntry> = /*@__PURE__*/
-  messageDesc(file_dict_bridge_v1_bridge, 24);
 
 /**
  * GetPoliciesRequest names a token bucket, or none for all of them.
@@ -1206,7 +1178,7 @@ export type GetPoliciesRequest = Message<"dict.bridge.v1.GetPoliciesRequest"> & 
  * Use `create(GetPoliciesRequestSchema)` to create a new message.
  */
 export const GetPoliciesRequestSchema: GenMessage<GetPoliciesRequest> = /*@__PURE__*/
-  messageDesc(file_dict_bridge_v1_bridge, 25);
+  messageDesc(file_dict_bridge_v1_bridge, 24);
 
 /**
  * GetPoliciesResponse has the state of the buckets.
@@ -1227,7 +1199,7 @@ export type GetPoliciesResponse = Message<"dict.bridge.v1.GetPoliciesResponse"> 
  * Use `create(GetPoliciesResponseSchema)` to create a new message.
  */
 export const GetPoliciesResponseSchema: GenMessage<GetPoliciesResponse> = /*@__PURE__*/
-  messageDesc(file_dict_bridge_v1_bridge, 26);
+  messageDesc(file_dict_bridge_v1_bridge, 25);
 
 /**
  * Policy is the state of one token bucket of DICT's rate limits.
@@ -1276,7 +1248,7 @@ export type Policy = Message<"dict.bridge.v1.Policy"> & {
  * Use `create(PolicySchema)` to create a new message.
  */
 export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
-  messageDesc(file_dict_bridge_v1_bridge, 27);
+  messageDesc(file_dict_bridge_v1_bridge, 26);
 
 /**
  * DictProblem is everything that is known about an error of DICT, or on the way to it: a detail of the gRPC status.
@@ -1340,6 +1312,13 @@ export type DictProblem = Message<"dict.bridge.v1.DictProblem"> & {
    * @generated from field: google.protobuf.Duration retry_after = 8;
    */
   retryAfter?: Duration | undefined;
+
+  /**
+   * DICT's own words about it, which can repeat what was sent; not set where DICT gave none.
+   *
+   * @generated from field: optional string detail = 9;
+   */
+  detail?: string | undefined;
 };
 
 /**
@@ -1347,7 +1326,7 @@ export type DictProblem = Message<"dict.bridge.v1.DictProblem"> & {
  * Use `create(DictProblemSchema)` to create a new message.
  */
 export const DictProblemSchema: GenMessage<DictProblem> = /*@__PURE__*/
-  messageDesc(file_dict_bridge_v1_bridge, 28);
+  messageDesc(file_dict_bridge_v1_bridge, 27);
 
 /**
  * Remedy says what helps.
@@ -1395,7 +1374,7 @@ export type DictProblem_Remedy = (typeof DictProblem_Remedy)[keyof typeof DictPr
  * Describes the enum dict.bridge.v1.DictProblem.Remedy.
  */
 export const DictProblem_RemedySchema: GenEnum<DictProblem_Remedy> = /*@__PURE__*/
-  enumDesc(file_dict_bridge_v1_bridge, 28, 0);
+  enumDesc(file_dict_bridge_v1_bridge, 27, 0);
 
 /**
  * Violation is one thing that DICT objects to.
@@ -1430,7 +1409,7 @@ export type Violation = Message<"dict.bridge.v1.Violation"> & {
  * Use `create(ViolationSchema)` to create a new message.
  */
 export const ViolationSchema: GenMessage<Violation> = /*@__PURE__*/
-  messageDesc(file_dict_bridge_v1_bridge, 29);
+  messageDesc(file_dict_bridge_v1_bridge, 28);
 
 /**
  * KeyType is the kind of a Pix key; DICT keeps one VSync for each.
