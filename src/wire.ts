@@ -6,8 +6,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import type { Signatures } from './bridge/answer-signature.ts';
-import { createDictClient } from './bridge/dict-client.ts';
+import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
+import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
 import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
 import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
@@ -17,7 +17,7 @@ import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
-import { KeyFileRefused, signerFromFiles, trustFromFiles } from './platform/key-files.ts';
+import { KeyFileRefused } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
@@ -96,9 +96,13 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
+/** What a client of DICT is made from; the log hears of keys and certificates that are changed while it runs. */
+export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'>>;
+
 /** The DICT that the configuration names: through a bridge where one is configured, and then only so, else from this process. */
-export function openDict(base: Pick<Base, 'config' | 'clock'>): OpenedDict {
-  return base.config.bridge.url === null ? openDictHere(base) : bridgeClientOf(base.config.bridge, base.config.bridge.url);
+export function openDict(deps: DictDeps): OpenedDict {
+  const { bridge } = deps.config;
+  return bridge.url === null ? openDictHere(deps) : bridgeClientOf(bridge, bridge.url);
 }
 
 /** DICT through a bridge. Ends the command where its files cannot be used. */
@@ -127,15 +131,21 @@ export function channelFilesOf(bridge: Config['bridge']): ChannelFiles {
   };
 }
 
-/** The client of the DICT that the configuration names. Ends the command where it names none. */
-export function openDictHere({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
+/** The client of the DICT that the configuration names. Ends the command where it names none, or a key cannot be used. */
+export function openDictHere(deps: DictDeps): OpenedDict {
+  return createDictClient(dictClientOptions(deps));
+}
+
+/** The same, for whoever makes a client of another kind. */
+export function dictClientOptions(deps: DictDeps): DictReadClientOptions {
+  const { config, clock } = deps;
   const { dict, reconciliation } = config;
   if (dict.url === null) {
     throw new CommandFailed(
       'DICT_URL is not set: give the address of DICT’s API (https://dict-h.pi.rsfn.net.br:16522/api/v2/ is homologation), or that of "dict-vsync simulator"',
     );
   }
-  return createDictClient({
+  return {
     apiUrl: dict.url,
     filesHosts: dict.filesHosts ?? [new URL(dict.url).hostname],
     clock,
@@ -148,27 +158,16 @@ export function openDictHere({ config, clock }: Pick<Base, 'config' | 'clock'>):
       idleMs: reconciliation.downloadIdleMs,
     },
     budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
-    signatures: signaturesOf(dict),
-  });
+    ...keysOf(deps),
+  };
 }
 
-/** The configured keys and certificates. Ends the command where one cannot be used: never on without signatures. */
-function signaturesOf(dict: Config['dict']): Signatures {
-  const { signingKey, signingCertificate, trustStore } = dict;
+/** The configured keys and certificates. Ends the command where one cannot be used: never on without what was asked for. */
+function keysOf({ config: { dict }, clock, log }: DictDeps): Pick<DictReadClientOptions, 'signatures' | 'tls'> {
+  const deps = { clock, log: log ?? null };
   try {
-    return {
-      sign:
-        signingKey === null || signingCertificate === null
-          ? null
-          : signerFromFiles({
-              keyFile: signingKey,
-              certificateFile: signingCertificate,
-              passphrase: dict.signingKeyPassphrase,
-            }),
-      trust: trustStore === null ? null : trustFromFiles(trustStore),
-      answers: dict.answersSigned,
-      errors: dict.errorsSigned,
-    };
+    const signatures = signaturesFromFiles(deps, dict);
+    return dict.url?.startsWith('https:') === true ? { signatures, tls: tlsFromFiles(deps, dict) } : { signatures };
   } catch (cause) {
     if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
     throw cause;

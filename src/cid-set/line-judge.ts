@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { CID_BYTES, type Cid } from '../cid/cid.ts';
 import type { UnusualLine } from '../vsync/cid-lines.ts';
-import { readHexCid } from '../vsync/line-kernel-reference.ts';
+import { readHexCid } from '../vsync/line-fold.ts';
 
 /** The text is in an encoding that no CID could be read from: nothing of the file is used. */
 export class EncodingRefused extends Error {

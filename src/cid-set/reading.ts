@@ -13,8 +13,8 @@ import {
   newLineKernel,
   type UnusualLine,
 } from '../vsync/cid-lines.ts';
+import { foldLine } from '../vsync/line-fold.ts';
 import { LINE_BYTES, type LineBuckets } from '../vsync/line-kernel.ts';
-import { foldLine } from '../vsync/line-kernel-reference.ts';
 import { asVSync, emptyVSync, equalVSync, type VSync, xorInto } from '../vsync/vsync.ts';
 import type { CidFile } from './cid-file.ts';
 import { judgeLine } from './line-judge.ts';

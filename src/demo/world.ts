@@ -8,8 +8,11 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { createDictTrafficClient, type DictTrafficApi } from '../bridge/dict-traffic-client.ts';
 import { CommandFailed, type Io } from '../cli/io.ts';
+import { systemClock } from '../platform/clock.ts';
+import { initDemoKeys } from '../simulator/demo-keys.ts';
+import { dictSide, participantSettings } from '../simulator/demo-sides.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
-import { type Base, type OpenedDict, openBase, openDict } from '../wire.ts';
+import { type Base, dictClientOptions, type OpenedDict, openBase, openDict } from '../wire.ts';
 import { DEMO, type DemoOptions } from './settings.ts';
 import { type StoryClock, storyClock } from './story-clock.ts';
 
@@ -61,14 +64,16 @@ export async function openWorld(io: Io, options: DemoOptions): Promise<DemoWorld
   });
   try {
     const clock = storyClock(DEMO.scale, DEMO.headStartMs);
-    const simulator = await startSimulator({ clock, seed: options.seed });
+    const pki = path.join(directory, 'pki');
+    initDemoKeys(pki, systemClock.now());
+    const simulator = await startSimulator({ clock, seed: options.seed, ...dictSide(pki) });
     closings.push(() => simulator.close());
-    const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl };
+    const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl, ...participantSettings(pki) };
     const base = { ...(await openBase({ ...io, env: { ...env, DICT_VSYNC_LOG_LEVEL: 'error' }, cwd: directory })), clock };
     closings.push(() => base.close());
     const dict = openDict(base);
     closings.push(() => dict.close());
-    const channels = createDictTrafficClient({ apiUrl: simulator.apiUrl, clock, random: Math.random });
+    const channels = createDictTrafficClient(dictClientOptions(base));
     closings.push(() => channels.close());
     return { directory, simulator, base, clock, dict, channels, env, close };
   } catch (cause) {

@@ -308,6 +308,30 @@ describe('a scan of a damaged base', () => {
     assert.deepEqual(await second, []);
   });
 
+  it('ends so too where it is taken over while it judges', async (t) => {
+    const database = await base(t);
+    // Of the key type that is judged first.
+    for (const which of damages.keys()) await damage(database, which, which + 10).catch(ignoreRefusal);
+    const wanted = await expected(database);
+    const scanId = randomUUID();
+    let second: string[] | undefined;
+    const overtaken: Base = {
+      ...database,
+      transaction: (work, how) =>
+        database.transaction(async (tx) => {
+          const isJudging = how?.isolation === 'repeatable read' && how.readOnly !== true;
+          if (isJudging && second === undefined) {
+            // From here on this transaction sees the base as it is now.
+            await tx.query('SELECT count(*) FROM scan_runs');
+            second = await found(database, scanId);
+          }
+          return await work(tx);
+        }, how),
+    };
+    await assert.rejects(found(overtaken, scanId), ScanTakenOver);
+    assert.deepEqual(second, wanted);
+  });
+
   it('judges under another algorithm by that', async (t) => {
     const database = await base(t);
     await database.query(`UPDATE dict_participants SET cid_algorithm = 'canonical-json-1.0' WHERE participant = $1`, [others]);

@@ -7,6 +7,7 @@ import { hash } from 'node:crypto';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
+import { errorCode } from '../platform/postgres/errors.ts';
 import { decodeBuckets, encodeBuckets, type StoredSums } from '../vsync/bucket-store.ts';
 import type { Buckets } from '../vsync/buckets.ts';
 import type { Scope } from '../vsync/scope.ts';
@@ -199,13 +200,20 @@ export async function readUnfinished(sql: Sql, kind: ScanKind): Promise<Unfinish
   });
 }
 
-/** Keeps how far it has come. Rejects with `ScanTakenOver` where another process goes on with it. */
+/** What PostgreSQL says in a snapshot of a row that somebody has changed since. */
+const serializationFailure = '40001';
+
+/** Keeps how far it has come. Rejects with `ScanTakenOver` where another process goes on with it, or did to the end. */
 export async function saveRun(sql: Sql, run: ScanRun, now: Date): Promise<void> {
-  const { rowCount } = await sql.query(
-    'UPDATE scan_runs SET phase = $4, position = $5, updated_at = $6 WHERE id = $1 AND participant = $2 AND token = $3',
-    [run.id, run.participant, run.token, run.phase, run.position, now],
-  );
-  if (rowCount === 0) throw new ScanTakenOver(run.id);
+  try {
+    const { rowCount } = await sql.query(
+      'UPDATE scan_runs SET phase = $4, position = $5, updated_at = $6 WHERE id = $1 AND participant = $2 AND token = $3',
+      [run.id, run.participant, run.token, run.phase, run.position, now],
+    );
+    if (rowCount === 0) throw new ScanTakenOver(run.id);
+  } catch (cause) {
+    throw errorCode(cause) === serializationFailure ? new ScanTakenOver(run.id) : cause;
+  }
 }
 
 /** Keeps a key type's rows, findings and sums of pairs. */

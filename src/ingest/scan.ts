@@ -128,18 +128,19 @@ interface Slice {
 async function judgeSlice(tx: Transaction, deps: ScanDeps, slice: Slice): Promise<readonly string[]> {
   const { run, scope, algorithm, findingsMax } = slice;
   const of = scopeOf(run, scope);
+  const now = deps.clock.now();
+  // First, so that nobody can take the scan over before this slice is kept.
+  await saveRun(tx, run, now);
   const keys = await nextCandidates(tx, run, scope.keyType, slice.page);
   const last = keys.at(-1);
   if (last === undefined) return [];
   const facts = await readKeys(tx, of, keys);
   const findings = facts.flatMap(({ key, entry, counting }) => checkKey(key, entry, counting, algorithm));
   const keptBefore = KEY_FAULTS.reduce((sum, kind) => sum + (scope.tally[kind] ?? 0), 0);
-  const now = deps.clock.now();
   await keepFindings(tx, run.id, of, findings.slice(0, Math.max(0, findingsMax - keptBefore)), now);
   await removeCandidates(tx, run, scope.keyType, last);
   for (const { kind } of findings) count(scope, kind);
   await saveTally(tx, run, scope);
-  await saveRun(tx, run, now);
   return keys;
 }
 

@@ -9,8 +9,8 @@ import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import type { BucketsAsOf } from '../vsync/bucket-store.ts';
 import { bucketOf } from '../vsync/buckets.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
+import { summandOf } from '../vsync/line-fold.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
-import { summandOf } from '../vsync/line-kernel-reference.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 
 /** Summing goes CID by CID here: beyond so many buckets the kernel is faster through the whole file. */

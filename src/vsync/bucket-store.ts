@@ -5,9 +5,10 @@
  */
 
 import { assert, InvariantBroken } from '../platform/assert.ts';
+import { littleEndianBytes, littleEndianNumbers } from '../platform/little-endian.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import { activeCidsInBuckets } from './active-cids.ts';
-import { BUCKET_COUNT, type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from './buckets.ts';
+import { type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from './buckets.ts';
 import type { Scope } from './scope.ts';
 import { asVSync, emptyVSync, equalVSync, type VSync, vsyncToHex } from './vsync.ts';
 import { unpackChanges } from './vsync-journal.ts';
@@ -163,16 +164,12 @@ function replay(buckets: Buckets, journal: Buffer): Buckets {
   return buckets;
 }
 
-/** As two values for the database. Counts little-endian, on whatever machine. */
-export function encodeBuckets(buckets: Buckets): { xors: Buffer; counts: Buffer } {
-  const counts = Buffer.alloc(BUCKET_COUNT * 4);
-  for (const [bucket, count] of buckets.counts.entries()) counts.writeUInt32LE(count, bucket * 4);
-  return { xors: Buffer.from(buckets.xors.buffer, buckets.xors.byteOffset, buckets.xors.byteLength), counts };
+/** As two values for the database. */
+export function encodeBuckets({ xors, counts }: Buckets): { xors: Buffer; counts: Buffer } {
+  return { xors: Buffer.from(xors.buffer, xors.byteOffset, xors.byteLength), counts: littleEndianBytes(counts) };
 }
 
 /** The buckets of two such values. */
 export function decodeBuckets(xors: Buffer, counts: Buffer): Buckets {
-  const decoded = new Uint32Array(BUCKET_COUNT);
-  for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) decoded[bucket] = counts.readUInt32LE(bucket * 4);
-  return { xors, counts: decoded };
+  return { xors, counts: littleEndianNumbers(counts) };
 }

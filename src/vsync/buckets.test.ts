@@ -5,7 +5,16 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { asCid, type Cid, cidFromHex, cidToHex } from '../cid/cid.ts';
 import { InvariantBroken } from '../platform/assert.ts';
-import { type Buckets, bucketOf, countOfBuckets, differingBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from './buckets.ts';
+import {
+  type Buckets,
+  bucketOf,
+  countOfBuckets,
+  differingBuckets,
+  emptyBuckets,
+  foldCid,
+  mergeBuckets,
+  vsyncOfBuckets,
+} from './buckets.ts';
 import { equalVSync, vsyncOf } from './vsync.ts';
 
 /** Few prefixes, so that buckets hold several CIDs and the same ones differ. */
@@ -47,6 +56,27 @@ describe('buckets', () => {
           differingBuckets(bucketsOf(ours), bucketsOf(theirs)),
           [...expected].toSorted((a, b) => a - b),
         );
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('merge into those of both sets, wherever their bytes lie', () => {
+    fc.assert(
+      fc.property(anySet, anySet, fc.integer({ min: 0, max: 5 }), (some, others, offset) => {
+        const known = new Set(some.map(cidToHex));
+        const more = others.filter((cid) => !known.has(cidToHex(cid)));
+        const moved = ({ xors, counts }: Buckets): Buckets => {
+          const bytes = new Uint8Array(xors.length + offset).subarray(offset);
+          bytes.set(xors);
+          return { xors: bytes, counts };
+        };
+        for (const place of [(buckets: Buckets) => buckets, moved]) {
+          const merged = place(bucketsOf(some));
+          mergeBuckets(merged, place(bucketsOf(more)));
+          assert.deepEqual(differingBuckets(merged, bucketsOf([...some, ...more])), []);
+          assert(equalVSync(vsyncOfBuckets(merged), vsyncOf([...some, ...more])));
+        }
       }),
       { numRuns: 30 },
     );

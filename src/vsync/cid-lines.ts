@@ -6,8 +6,9 @@
 
 import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
 import { BUCKET_COUNT, bucketOf } from './buckets.ts';
+import { foldLine, isWanted } from './line-fold.ts';
 import { LINE_BYTES, type LineBuckets, type LineKernel, wasmLineKernel } from './line-kernel.ts';
-import { foldLine, isWanted, referenceLineKernel } from './line-kernel-reference.ts';
+import { referenceLineKernel } from './line-kernel-reference.ts';
 
 /** A line that is not 64 hex digits. */
 export interface UnusualLine {

@@ -7,6 +7,8 @@
  * unkeyed one could be met on purpose. Sets that differ have equal sums with a chance of 2^-64 per bucket.
  */
 
+import { assert } from '../../platform/assert.ts';
+import { littleEndianBytes, littleEndianNumbers } from '../../platform/little-endian.ts';
 import { BUCKET_COUNT } from '../../vsync/buckets.ts';
 
 /** Two 32-bit sums per bucket. */
@@ -108,16 +110,13 @@ function word(bytes: Uint8Array, at: number): number {
   return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
 }
 
-/** As a value for the database: little-endian, on whatever machine. */
+/** As a value for the database. */
 export function encodePairSums(sums: PairSums): Buffer {
-  const bytes = Buffer.allocUnsafe(sums.length * 4);
-  for (const [at, sum] of sums.entries()) bytes.writeUInt32LE(sum, at * 4);
-  return bytes;
+  return littleEndianBytes(sums);
 }
 
 /** The sums of such a value. */
 export function decodePairSums(bytes: Buffer): PairSums {
-  const sums = emptyPairSums();
-  for (let at = 0; at < sums.length; at++) sums[at] = bytes.readUInt32LE(at * 4);
-  return sums;
+  assert(bytes.length === BUCKET_COUNT * 2 * Uint32Array.BYTES_PER_ELEMENT, 'two sums for each bucket');
+  return littleEndianNumbers(bytes);
 }
