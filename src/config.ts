@@ -64,7 +64,7 @@ function read(surroundings: Surroundings): Reading {
 }
 
 /** Options that are right by themselves and wrong together. */
-function contradictionsOf({ database, verification, reconciliation, dict }: Config): readonly string[] {
+function contradictionsOf({ database, verification, reconciliation, dict, bridge }: Config): readonly string[] {
   const found: string[] = [];
   if (database.poolMin > database.poolMax) {
     found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
@@ -89,7 +89,7 @@ function contradictionsOf({ database, verification, reconciliation, dict }: Conf
   if (dict.signingKeyPassphrase !== null && dict.signingKey === null) {
     found.push('DICT_VSYNC_DICT_SIGNING_KEY_PASSPHRASE is set without DICT_VSYNC_DICT_SIGNING_KEY');
   }
-  return [...found, ...tlsContradictionsOf(dict)];
+  return [...found, ...tlsContradictionsOf(dict), ...bridgeContradictionsOf(bridge)];
 }
 
 function tlsContradictionsOf(dict: Config['dict']): readonly string[] {
@@ -114,10 +114,32 @@ function tlsContradictionsOf(dict: Config['dict']): readonly string[] {
   return found;
 }
 
+function bridgeContradictionsOf({
+  url,
+  tlsCertificate,
+  tlsKey,
+  tlsKeyPassphrase,
+  tlsAuthority,
+}: Config['bridge']): readonly string[] {
+  const found: string[] = [];
+  if ((tlsKey === null) !== (tlsCertificate === null)) {
+    found.push('DICT_VSYNC_BRIDGE_TLS_KEY and DICT_VSYNC_BRIDGE_TLS_CERTIFICATE go together: one of them is not set');
+  }
+  if (tlsKeyPassphrase !== null && tlsKey === null) {
+    found.push('DICT_VSYNC_BRIDGE_TLS_KEY_PASSPHRASE is set without DICT_VSYNC_BRIDGE_TLS_KEY');
+  }
+  if (url?.startsWith('grpc:') && (tlsCertificate !== null || tlsAuthority !== null)) {
+    found.push(
+      'DICT_VSYNC_BRIDGE_URL begins with grpc://, which is in clear, although DICT_VSYNC_BRIDGE_TLS_… is set: grpcs:// uses it',
+    );
+  }
+  return found;
+}
+
 function freeze(config: Config, cwd: string): Config {
   const resolved = (file: string): string => path.resolve(cwd, file);
   const resolvedOrNull = (file: string | null): string | null => (file === null ? null : resolved(file));
-  const { program, dict, simulator } = config;
+  const { program, dict, bridge, simulator } = config;
   const frozen: Config = {
     ...config,
     program: { ...program, dataDir: resolved(program.dataDir) },
@@ -130,6 +152,12 @@ function freeze(config: Config, cwd: string): Config {
       tlsKey: resolvedOrNull(dict.tlsKey),
       tlsPkcs12: resolvedOrNull(dict.tlsPkcs12),
       tlsAuthority: resolvedOrNull(dict.tlsAuthority),
+    },
+    bridge: {
+      ...bridge,
+      tlsCertificate: resolvedOrNull(bridge.tlsCertificate),
+      tlsKey: resolvedOrNull(bridge.tlsKey),
+      tlsAuthority: resolvedOrNull(bridge.tlsAuthority),
     },
     simulator: { ...simulator, pkiDir: resolvedOrNull(simulator.pkiDir) },
   };

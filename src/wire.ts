@@ -8,6 +8,8 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import * as path from 'node:path';
 import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
 import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
+import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
+import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
@@ -97,8 +99,40 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
 /** What a client of DICT is made from; the log hears of keys and certificates that are changed while it runs. */
 export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'>>;
 
-/** The client of the DICT that the configuration names. Ends the command where it names none, or a key cannot be used. */
+/** The DICT that the configuration names: through a bridge where one is configured, and then only so, else from this process. */
 export function openDict(deps: DictDeps): OpenedDict {
+  const { bridge } = deps.config;
+  return bridge.url === null ? openDictHere(deps) : bridgeClientOf(bridge, bridge.url);
+}
+
+/** DICT through a bridge. Ends the command where its files cannot be used. */
+function bridgeClientOf(bridge: Config['bridge'], url: string): OpenedDict {
+  try {
+    return createBridgeClient({
+      url,
+      credentials: clientCredentials(channelFilesOf(bridge), url.startsWith('grpcs:')),
+      clock: systemClock,
+      callMs: bridge.callTimeoutMs,
+      messageBytesMax: bridge.messageBytesMax,
+    });
+  } catch (cause) {
+    if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
+    throw cause;
+  }
+}
+
+/** The files of gRPC's own TLS, on either side. */
+export function channelFilesOf(bridge: Config['bridge']): ChannelFiles {
+  return {
+    certificateFile: bridge.tlsCertificate,
+    keyFile: bridge.tlsKey,
+    keyPassphrase: bridge.tlsKeyPassphrase,
+    authorityFile: bridge.tlsAuthority,
+  };
+}
+
+/** The client of the DICT that the configuration names. Ends the command where it names none, or a key cannot be used. */
+export function openDictHere(deps: DictDeps): OpenedDict {
   return createDictClient(dictClientOptions(deps));
 }
 

@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
   cid: async () => (await import('./cid-command.ts')).cidCommand,
   vsync: async () => (await import('./vsync-command.ts')).vsyncCommand,
   diff: async () => (await import('./diff-command.ts')).diffCommand,
+  bridge: async () => (await import('./bridge-command.ts')).bridgeCommand,
   simulator: async () => (await import('./simulator-command.ts')).simulatorCommand,
   config: async () => (await import('./config-command.ts')).configCommand,
   migrate: async () => (await import('./migrate-command.ts')).migrateCommand,

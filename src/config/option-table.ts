@@ -235,6 +235,33 @@ const optionTable = {
     policiesRead: option(tokenBucket, '60/1min of 200', 'Token bucket of looks at one policy.'),
     policiesList: option(tokenBucket, '6/1min of 20', 'Token bucket of lists of policies.'),
   },
+  bridge: {
+    url: unset(
+      address('grpc', 'grpcs'),
+      'A bridge that DICT is asked through (grpc://host:port, over TLS grpcs://host:port). Not set: DICT is asked from here.',
+    ),
+    host: option(text('an address or host name to listen on', /^[0-9A-Za-z.:-]+$/), '127.0.0.1', 'Where the bridge listens.'),
+    port: option(integer(0, 65_535), '50051', 'Port of the bridge; 0 takes a free one.'),
+    tlsCertificate: unset(
+      text('a path', /\S/),
+      'The certificate (PEM file) that this side of gRPC shows. Not set: the bridge speaks in clear, a client shows none.',
+    ),
+    tlsKey: unset(text('a path', /\S/), 'The private key (PEM file) of that certificate.'),
+    tlsKeyPassphrase: unset(text('any text', /^[\s\S]+$/), 'The passphrase of that key. Not set: the key has none.', {
+      secret: true,
+    }),
+    tlsAuthority: unset(
+      text('a path', /\S/),
+      'The authority (PEM file) that the other side’s certificate must come from. Not set: the bridge asks clients for none, a client trusts the system’s.',
+    ),
+    callTimeoutMs: option(
+      duration(second, day),
+      '15min',
+      'How long one call of the bridge may take, its waiting for tokens included.',
+    ),
+    messageBytesMax: option(size(64 * 1024, 256 * mebibyte), '16MiB', 'The largest message of gRPC, either way.'),
+    drainMs: option(duration(0, hour), '30s', 'How long calls may go on when the bridge is told to end.'),
+  },
   report: {
     detailsKeys: unset(
       detailsKeys,

@@ -77,6 +77,8 @@ export class DictError extends Error {
   /** HTTP status; 0 where no answer came. */
   readonly status: number;
   readonly remedy: Remedy;
+  /** The problem's own words. They can repeat what was sent, a person's data included, so that no message holds them. */
+  readonly detail: string | null;
   readonly correlationId: string | null;
   readonly violations: readonly Violation[];
   /** Seconds that DICT asked to wait (`Retry-After`), or null. */
@@ -87,6 +89,7 @@ export class DictError extends Error {
     status: number,
     message: string,
     more: {
+      readonly detail?: string | null;
       readonly correlationId?: string | null;
       readonly violations?: readonly Violation[];
       readonly retryAfterSec?: number | null;
@@ -97,6 +100,7 @@ export class DictError extends Error {
     this.kind = kind;
     this.status = status;
     this.remedy = remedyOf(kind, status);
+    this.detail = more.detail ?? null;
     this.correlationId = more.correlationId ?? null;
     this.violations = more.violations ?? [];
     this.retryAfterSec = more.retryAfterSec ?? null;

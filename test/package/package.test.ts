@@ -20,6 +20,7 @@ const packed = [
   'tsconfig.build.json',
   'bin',
   'migrations',
+  'proto',
   'scripts',
   'src',
   'wasm',
@@ -102,6 +103,7 @@ describe('published package', () => {
     );
     assert.ok(files.includes('package/dist/index.d.ts'));
     assert.ok(files.some((file) => file.startsWith('package/migrations/')));
+    assert.ok(files.includes('package/proto/dict/bridge/v1/bridge.proto'), 'for clients of the bridge');
   });
 
   it('is imported with its types', () => {

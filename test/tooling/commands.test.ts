@@ -181,7 +181,7 @@ describe('check command', () => {
     const { status, stderr } = plantedProject(test, {}).run('node', [join(repository, 'scripts/check.ts'), 'everything']);
     assert.match(
       stderr,
-      /no part is called everything; there are lint, types, architecture, unused, style, wasm, bench, docs, tests/,
+      /no part is called everything; there are lint, types, architecture, unused, style, wasm, proto, bench, docs, tests/,
     );
     assert.equal(status, 2);
   });
