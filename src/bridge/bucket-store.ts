@@ -61,17 +61,15 @@ export interface StatedBucket {
   readonly available: number;
 }
 
-/**
- * DICT is about to be asked what there is, or need not be: `recent` when it was asked within the time given, `under-way` while
- * another replica asks.
- */
-export type Priming =
-  | { readonly kind: 'recent' | 'under-way' }
-  | {
-      readonly kind: 'granted';
-      /** To be called in any case: with what DICT said, nothing when it did not. @throws BucketsUnreachable */
-      finish(stated: readonly StatedBucket[]): Promise<void>;
-    };
+/** The right to ask DICT what there is. */
+export interface GrantedPriming {
+  readonly kind: 'granted';
+  /** To be called in any case: with what DICT said, nothing when it did not. @throws BucketsUnreachable */
+  finish(stated: readonly StatedBucket[]): Promise<void>;
+}
+
+/** `recent`: DICT was asked within the time given. `under-way`: another replica asks. */
+export type Priming = GrantedPriming | { readonly kind: 'recent' } | { readonly kind: 'under-way' };
 
 /** All buckets. */
 export interface BucketStore {

@@ -12,7 +12,7 @@ import {
   type BucketStore,
   BucketsUnreachable,
   type Cost,
-  type Priming,
+  type GrantedPriming,
   type Priority,
   type StatedBucket,
 } from './bucket-store.ts';
@@ -203,7 +203,7 @@ export class RateBudget {
     for (const { queue } of account.held.values()) queue.wake();
   }
 
-  async #askDict(account: Account, priming: Extract<Priming, { kind: 'granted' }>): Promise<void> {
+  async #askDict(account: Account, priming: GrantedPriming): Promise<void> {
     let stated: readonly StatedBucket[] = [];
     try {
       const own = await this.#takeForPolicies(account);

@@ -23,12 +23,16 @@ export interface RedisOptions {
   readonly random: () => number;
 }
 
-/** Redis cannot be reached, refused us, or gave no answer in time. A call that got no answer may have been carried out. */
+/** Redis cannot be reached, refused us, or gave no answer in time. */
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable';
 
-  constructor(server: string, cause: unknown) {
+  /** Whether the call went out, so that it may have been carried out. */
+  readonly sent: boolean;
+
+  constructor(server: string, cause: unknown, sent: boolean) {
     super(`Redis at ${server} cannot be used: ${reasonOf(cause)}`, { cause });
+    this.sent = sent;
   }
 }
 
@@ -52,7 +56,7 @@ export interface RedisConnection {
 }
 
 /** What a server answers that cannot serve now, whatever the call is. */
-const UNFIT = ['LOADING', 'READONLY', 'MASTERDOWN', 'BUSY', 'NOAUTH', 'OOM', 'MISCONF', 'NOREPLICAS'];
+const UNFIT = ['LOADING', 'READONLY', 'MASTERDOWN', 'BUSY', 'NOAUTH', 'NOPERM', 'WRONGPASS', 'OOM', 'MISCONF', 'NOREPLICAS'];
 
 const FIRST_WAIT_MS = 50;
 const WAIT_MAX_MS = 2_000;
@@ -85,10 +89,10 @@ class Connection implements RedisConnection {
 
   /** The connection there is, or a new one; at once an error while the wait after a failure lasts. */
   client(): Promise<Client> {
-    if (this.#closed) return Promise.reject(new RedisUnavailable(this.server, 'the connection is closed'));
+    if (this.#closed) return Promise.reject(new RedisUnavailable(this.server, 'the connection is closed', false));
     if (this.#client !== null) return this.#client;
     if (performance.now() < this.#nextTryMs) {
-      return Promise.reject(new RedisUnavailable(this.server, 'it was just tried, the next try follows'));
+      return Promise.reject(new RedisUnavailable(this.server, 'it was just tried, the next try follows', false));
     }
     const connecting = this.#connect();
     this.#client = connecting;
@@ -130,7 +134,7 @@ class Connection implements RedisConnection {
       end(client);
       this.#client = null;
       this.#wait();
-      throw new RedisUnavailable(this.server, cause);
+      throw new RedisUnavailable(this.server, cause, false);
     }
   }
 
@@ -142,7 +146,7 @@ class Connection implements RedisConnection {
   #failed(client: Client, cause: unknown): unknown {
     if (isReply(cause, '') && !UNFIT.some((word) => isReply(cause, word))) return cause;
     this.#forget(client);
-    return new RedisUnavailable(this.server, cause);
+    return new RedisUnavailable(this.server, cause, true);
   }
 
   #forget(client: Client): void {
