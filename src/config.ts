@@ -64,7 +64,7 @@ function read(surroundings: Surroundings): Reading {
 }
 
 /** Options that are right by themselves and wrong together. */
-function contradictionsOf({ database, verification, reconciliation, dict }: Config): readonly string[] {
+function contradictionsOf({ database, verification, reconciliation, dict, redis }: Config): readonly string[] {
   const found: string[] = [];
   if (database.poolMin > database.poolMax) {
     found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
@@ -89,13 +89,18 @@ function contradictionsOf({ database, verification, reconciliation, dict }: Conf
   if (dict.signingKeyPassphrase !== null && dict.signingKey === null) {
     found.push('DICT_VSYNC_DICT_SIGNING_KEY_PASSPHRASE is set without DICT_VSYNC_DICT_SIGNING_KEY');
   }
+  if (redis.url === null && (redis.user !== null || redis.password !== null || redis.authorities !== null)) {
+    found.push(
+      'DICT_VSYNC_REDIS_USER, DICT_VSYNC_REDIS_PASSWORD or DICT_VSYNC_REDIS_AUTHORITIES is set without DICT_VSYNC_REDIS_URL',
+    );
+  }
   return found;
 }
 
 function freeze(config: Config, cwd: string): Config {
   const resolved = (file: string): string => path.resolve(cwd, file);
   const resolvedOrNull = (file: string | null): string | null => (file === null ? null : resolved(file));
-  const { program, dict, simulator } = config;
+  const { program, dict, redis, simulator } = config;
   const frozen: Config = {
     ...config,
     program: { ...program, dataDir: resolved(program.dataDir) },
@@ -105,6 +110,7 @@ function freeze(config: Config, cwd: string): Config {
       signingCertificate: resolvedOrNull(dict.signingCertificate),
       trustStore: resolvedOrNull(dict.trustStore),
     },
+    redis: { ...redis, authorities: resolvedOrNull(redis.authorities) },
     simulator: { ...simulator, pkiDir: resolvedOrNull(simulator.pkiDir) },
   };
   for (const group of Object.values(frozen)) Object.freeze(group);

@@ -7,8 +7,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import type { Signatures } from './bridge/answer-signature.ts';
+import type { BucketStore } from './bridge/bucket-store.ts';
 import { createDictClient } from './bridge/dict-client.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
+import { redisBuckets } from './bridge/redis-buckets.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
 import type { TokenBucketLimits } from './config/option-kind.ts';
@@ -21,6 +23,7 @@ import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './plat
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
+import { openRedis, type RedisConnection, RedisUnavailable } from './platform/redis/connection.ts';
 import { type DetailsKeys, parseDetailsKeys } from './report/details-cipher.ts';
 import type { SynchronisationRunDeps } from './runner/synchronisation-run.ts';
 import type { VerifySettings } from './verify/settings.ts';
@@ -94,15 +97,17 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
-/** The client of the DICT that the configuration names. Ends the command where it names none. */
-export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
+/** The client of the DICT that the configuration names. Ends the command where it names none, or a Redis that cannot be reached. */
+export async function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Promise<OpenedDict> {
   const { dict, reconciliation } = config;
   if (dict.url === null) {
     throw new CommandFailed(
       'DICT_URL is not set: give the address of DICT’s API (https://dict-h.pi.rsfn.net.br:16522/api/v2/ is homologation), or that of "dict-vsync simulator"',
     );
   }
-  return createDictClient({
+  const signatures = signaturesOf(dict);
+  const buckets = await sharedBucketsOf(config);
+  const client = createDictClient({
     apiUrl: dict.url,
     filesHosts: dict.filesHosts ?? [new URL(dict.url).hostname],
     clock,
@@ -114,9 +119,16 @@ export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Ope
       answerBytesMax: dict.answerBytesMax,
       idleMs: reconciliation.downloadIdleMs,
     },
-    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
-    signatures: signaturesOf(dict),
+    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs, ...(buckets === null ? {} : { store: buckets.store }) },
+    signatures,
   });
+  return {
+    ...client,
+    close: async () => {
+      await client.close();
+      await buckets?.close();
+    },
+  };
 }
 
 /** The configured keys and certificates. Ends the command where one cannot be used: never on without signatures. */
@@ -139,6 +151,51 @@ function signaturesOf(dict: Config['dict']): Signatures {
   } catch (cause) {
     if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
     throw cause;
+  }
+}
+
+/** A call may last this much longer than its limit says before its token is taken for lost with its process. */
+const LEASE_MARGIN_MS = 10_000;
+
+interface SharedBuckets {
+  readonly store: BucketStore;
+  close(): Promise<void>;
+}
+
+/** The token buckets in Redis, null where none is configured. Ends the command where it cannot be reached: never on without it. */
+async function sharedBucketsOf({ redis, dict, program }: Config): Promise<SharedBuckets | null> {
+  const connection = await redisOf(redis);
+  if (connection === null) return null;
+  const store = redisBuckets({
+    redis: connection,
+    keyPrefix: redis.keyPrefix,
+    replica: randomUUID(),
+    timeScale: program.timeScale,
+    leaseMs: dict.callTimeoutMs + LEASE_MARGIN_MS,
+  });
+  return { store, close: () => store.close().finally(() => connection.close()) };
+}
+
+async function redisOf(redis: Config['redis']): Promise<RedisConnection | null> {
+  const { url, user, password, connectTimeoutMs, callTimeoutMs } = redis;
+  if (url === null) return null;
+  const authorities = redis.authorities === null ? null : authoritiesFrom(redis.authorities);
+  try {
+    const limits = { connectMs: connectTimeoutMs, callMs: callTimeoutMs, random: Math.random };
+    return await openRedis({ url, user, password, authorities, ...limits });
+  } catch (cause) {
+    if (!(cause instanceof RedisUnavailable)) throw cause;
+    const advice =
+      'see that it runs and that DICT_VSYNC_REDIS_URL names it; without that option each process keeps buckets of its own';
+    throw new CommandFailed(`${cause.message}; ${advice}`, 1, cause);
+  }
+}
+
+function authoritiesFrom(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new CommandFailed(`DICT_VSYNC_REDIS_AUTHORITIES: ${file} cannot be read`, 1, cause);
   }
 }
 

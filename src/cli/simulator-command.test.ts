@@ -105,8 +105,8 @@ describe('dict-vsync simulator', () => {
     assert.equal(settings.length, 3);
     const url = /^DICT API +(\S+)$/m.exec(printed)?.[1] ?? '';
     const config = loadConfig({ env: { ...Object.fromEntries(settings), DICT_URL: url }, cwd });
-    const signed = openDict({ config, clock: systemClock });
-    const unsigned = openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
+    const signed = await openDict({ config, clock: systemClock });
+    const unsigned = await openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
     t.after(() => Promise.all([signed.close(), unsigned.close()]));
     const question = { participant: participant(PSP), keyType: 'CPF', participantSyncVerifier: '0'.repeat(64) } as const;
     assert.equal((await signed.createSyncVerification(question)).result, 'OK');
