@@ -7,20 +7,13 @@ import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
-import {
-  type Bucket,
-  type BucketStore,
-  BucketsUnreachable,
-  type Cost,
-  type Counts,
-  type TokenLease,
-} from '../src/bridge/bucket-store.ts';
-import { localBuckets } from '../src/bridge/local-buckets.ts';
-import { redisBuckets } from '../src/bridge/redis-buckets.ts';
-import { participant } from '../src/dict/participant.ts';
-import { type RedisConnection, redisScript } from '../src/platform/redis/connection.ts';
-import { redisMissing } from './support/foreign-programs.ts';
-import { type TestRedis, type TestRedisOptions, testConnection, testRedis } from './support/redis-server.ts';
+import { redisMissing } from '../../test/support/foreign-programs.ts';
+import { type TestRedis, type TestRedisOptions, testConnection, testRedis } from '../../test/support/redis-server.ts';
+import { participant } from '../dict/participant.ts';
+import { type RedisConnection, redisScript } from '../platform/redis/connection.ts';
+import { type Bucket, type BucketStore, BucketsUnreachable, type Cost, type Counts, type TokenLease } from './bucket-store.ts';
+import { localBuckets } from './local-buckets.ts';
+import { redisBuckets } from './redis-buckets.ts';
 
 const psp = participant('00038166');
 const POLICY = 'CIDS_EVENTS_LIST';
