@@ -13,6 +13,7 @@ import {
   BucketsUnreachable,
   type Cost,
   type GrantedPriming,
+  type Priming,
   type Priority,
   type StatedBucket,
 } from './bucket-store.ts';
@@ -79,8 +80,10 @@ interface Account {
   primed: Promise<void> | null;
   /** A question that is under way. */
   asking: Promise<void> | null;
-  /** When this process last found that DICT had been asked; null: never. */
+  /** When this process last tried to ask; null: never. */
   askedMs: number | null;
+  /** The policies of DICT's last answer to this process; null: there was none. */
+  stated: ReadonlySet<string> | null;
 }
 
 /** A token in use. */
@@ -131,7 +134,7 @@ export class RateBudget {
   #account(participant: Participant): Account {
     const known = this.#accounts.get(participant);
     if (known !== undefined) return known;
-    const account: Account = { participant, held: new Map(), primed: null, asking: null, askedMs: null };
+    const account: Account = { participant, held: new Map(), primed: null, asking: null, askedMs: null, stated: null };
     this.#accounts.set(participant, account);
     return account;
   }
@@ -153,13 +156,10 @@ export class RateBudget {
     return held;
   }
 
-  /** Where DICT has been asked and said nothing of this bucket, a guess takes its place; else DICT is asked. */
+  /** Where DICT has been asked and said nothing of this bucket, a guess takes its place; else it is asked (again, after a loss). */
   async #settle(account: Account, policy: PolicyName): Promise<boolean> {
-    const sinceMs = account.askedMs === null ? Number.POSITIVE_INFINITY : this.#nowMs() - account.askedMs;
-    if (this.#reads && sinceMs >= REFRESH_MS) {
-      void this.#prime(account);
-      return false;
-    }
+    const passedOver = account.stated !== null && !account.stated.has(policy);
+    if (this.#reads && !passedOver && (await this.#begin(account)) !== 'recent') return false;
     await this.#assume(account, policy);
     return true;
   }
@@ -172,53 +172,65 @@ export class RateBudget {
   }
 
   #refresh(account: Account): void {
-    if (!this.#reads) return;
-    if (account.askedMs !== null && this.#nowMs() - account.askedMs < REFRESH_MS) return;
-    void this.#prime(account);
+    if (!this.#reads || (account.askedMs !== null && this.#nowMs() - account.askedMs < REFRESH_MS)) return;
+    // Whether it could be begun shows where tokens are taken.
+    this.#begin(account).catch(() => undefined);
   }
 
   #nowMs(): number {
     return this.#deps.clock.now().getTime();
   }
 
-  /** Never rejects: a store that cannot be asked shows in the calls themselves, which go on trying until their deadline. */
-  #prime(account: Account): Promise<void> {
-    account.asking ??= this.#ask(account)
-      .catch((cause: unknown) => {
-        if (!(cause instanceof BucketsUnreachable)) throw cause;
-      })
-      .finally(() => {
-        account.asking = null;
-      });
-    return account.asking;
+  /** The first question. A store that cannot be asked shows in the calls themselves, which go on trying until their deadline. */
+  async #prime(account: Account): Promise<void> {
+    await this.#begin(account).catch((cause: unknown) => {
+      if (!(cause instanceof BucketsUnreachable)) throw cause;
+    });
+    await account.asking;
   }
 
-  async #ask(account: Account): Promise<void> {
-    const { store } = this.#deps;
-    const priming = await store.beginPriming(account.participant, Object.keys(PUBLISHED_RATES), REFRESH_MS);
-    if (priming.kind === 'under-way') return;
+  /** Asks DICT what there is, unless somebody does or just did. Does not wait for the answer, which wakes all queues. */
+  async #begin(account: Account): Promise<Priming['kind']> {
+    if (account.asking !== null) return 'under-way';
+    const { promise, resolve } = Promise.withResolvers<void>();
+    account.asking = promise;
+    const done = (): void => {
+      account.asking = null;
+      resolve();
+    };
     account.askedMs = this.#nowMs();
-    if (priming.kind === 'recent') return;
-    await this.#askDict(account, priming);
-    for (const { queue } of account.held.values()) queue.wake();
+    try {
+      const priming = await this.#deps.store.beginPriming(account.participant, Object.keys(PUBLISHED_RATES), REFRESH_MS);
+      if (priming.kind === 'granted') void this.#askDict(account, priming).finally(done);
+      else done();
+      return priming.kind;
+    } catch (cause) {
+      done();
+      throw cause;
+    }
   }
 
   async #askDict(account: Account, priming: GrantedPriming): Promise<void> {
-    let stated: readonly StatedBucket[] = [];
     try {
-      const own = await this.#takeForPolicies(account);
-      if (own === null) return;
-      let charged = true;
-      try {
-        stated = statedBy(await this.#deps.listPolicies(account.participant));
-      } catch {
-        // Whatever keeps DICT from saying it will show in the call itself; until then the rates as configured hold.
-        charged = false;
-      } finally {
-        own.end(charged ? 'charged' : 'free');
-      }
-    } finally {
-      await priming.finish(stated);
+      await priming.finish(await this.#statedByDict(account));
+      for (const { queue } of account.held.values()) queue.wake();
+    } catch {
+      // The store cannot be asked, which shows where tokens are taken. Others may ask DICT after a while.
+    }
+  }
+
+  /** Nothing where DICT does not say: why will show in the calls themselves, and until then the rates as configured hold. */
+  async #statedByDict(account: Account): Promise<readonly StatedBucket[]> {
+    const own = await this.#takeForPolicies(account);
+    if (own === null) return [];
+    try {
+      const stated = statedBy(await this.#deps.listPolicies(account.participant));
+      account.stated = new Set(stated.map(({ policy }) => policy));
+      own.end('charged');
+      return stated;
+    } catch {
+      own.end('free');
+      return [];
     }
   }
 

@@ -6,6 +6,7 @@ import { setTimeout as realWait } from 'node:timers/promises';
 import type { DictError } from '../dict/errors.ts';
 import { participant } from '../dict/participant.ts';
 import { scaledClock } from '../platform/clock.ts';
+import type { BucketObserver } from './bucket-observer.ts';
 import type { Priority } from './bucket-store.ts';
 import { localBuckets } from './local-buckets.ts';
 import { TokenQueue } from './token-queue.ts';
@@ -18,7 +19,7 @@ interface TestQueue {
   readonly starved: () => number;
 }
 
-async function queueOf(capacity: number, available: number): Promise<TestQueue> {
+async function queueOf(capacity: number, available: number, observer: BucketObserver = {}): Promise<TestQueue> {
   const clock = scaledClock(FACTOR);
   let starved = 0;
   const onStarved = (): void => {
@@ -27,7 +28,7 @@ async function queueOf(capacity: number, available: number): Promise<TestQueue> 
   const bucket = localBuckets(clock).bucket(participant('00038166'), 'TEST');
   await bucket.assume({ capacity, refillTokens: 2, refillPeriodMs: 60_000 }, available);
   const onUnknown = (): Promise<boolean> => assert.fail('the bucket is known');
-  const deps = { clock, policy: 'TEST', onStarved, onUnknown, observer: {} };
+  const deps = { clock, policy: 'TEST', onStarved, onUnknown, observer };
   return { queue: new TokenQueue(deps, bucket), starved: () => starved };
 }
 
@@ -91,5 +92,43 @@ describe('TokenQueue', () => {
     await realWait(1);
     queue.close();
     for (const each of waiting) await assert.rejects(each, refusedAs('Unreachable'));
+  });
+
+  it('tells an observer who waits, how long it took, how many tokens there are and who was refused why', async () => {
+    const told: string[] = [];
+    const waitsMs: number[] = [];
+    const waitings: string[] = [];
+    const { queue } = await queueOf(10, 1, {
+      onWait: ({ priority, waitedMs }) => {
+        told.push(`${priority} served`);
+        waitsMs.push(waitedMs);
+      },
+      onRefused: ({ priority, why }) => told.push(`${priority} refused: ${why}`),
+      onWaiting: ({ person, verification, routine }) => waitings.push(`${person} ${verification} ${routine}`),
+      onTokens: ({ available, capacity }) => told.push(`${available} of ${capacity}`),
+    });
+    await queue.acquire('person', 0);
+    assert.deepEqual(told, ['person served', '0 of 10']);
+    const controller = new AbortController();
+    const aborted = queue.acquire('routine', 1_000_000, controller.signal);
+    const late = queue.acquire('verification', 5_000);
+    const served = queue.acquire('person', 1_000_000);
+    await assert.rejects(late, refusedAs('NoTokens'));
+    assert.equal(waitings.includes('1 1 1'), true, waitings.join(', '));
+    await served;
+    controller.abort(new Error('enough'));
+    await assert.rejects(aborted, /enough/);
+    const still = queue.acquire('routine', 1_000_000);
+    queue.close();
+    await assert.rejects(still, refusedAs('Unreachable'));
+    const outcomes = told.filter((text) => /served|refused/.test(text));
+    assert.deepEqual(outcomes, [
+      'person served',
+      'verification refused: no-tokens',
+      'person served',
+      'routine refused: aborted',
+      'routine refused: closed',
+    ]);
+    assert.ok((waitsMs[1] ?? 0) > 5_000, `the last person waited ${waitsMs[1]} ms for a refill`);
   });
 });

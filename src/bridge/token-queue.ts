@@ -45,6 +45,8 @@ export class TokenQueue {
   /** Something has happened that the turn under way does not know of. */
   #woken = false;
   #wake = new AbortController();
+  /** Why the bucket could not be asked the last time; null: it was. */
+  #unreachable: BucketsUnreachable | null = null;
 
   constructor(deps: TokenQueueDeps, bucket: Bucket) {
     this.#deps = deps;
@@ -107,29 +109,33 @@ export class TokenQueue {
   }
 
   async #turn(): Promise<void> {
+    // Who has had a turn and is late by now is refused even if a token has come free meanwhile: a deadline is one.
+    this.#refuseLate();
+    if (this.#waiters.length === 0) return;
     this.#turns += 1;
-    const { retryInMs, unreachable } = await this.#ask();
-    const now = this.#deps.clock.now();
-    if (retryInMs > 0) this.#refuseLate(now, unreachable);
+    const retryInMs = await this.#ask();
+    if (retryInMs > 0) this.#refuseLate();
     this.#deps.observer.onWaiting?.(this.#counts());
     if (this.#waiters.length === 0 || retryInMs === 0) return;
-    if (unreachable === null) this.#deps.onStarved();
-    await this.#rest(now, retryInMs);
+    if (this.#unreachable === null) this.#deps.onStarved();
+    await this.#rest(retryInMs);
   }
 
-  /** Asks the bucket once for all who wait; zero where asking again at once may serve more of them. */
-  async #ask(): Promise<{ readonly retryInMs: number; readonly unreachable: BucketsUnreachable | null }> {
+  /** Asks the bucket once for all who wait. Answers when to ask again, zero where doing so at once may serve more of them. */
+  async #ask(): Promise<number> {
     const wanted = this.#wanted();
     try {
       const turn = await this.bucket.take(wanted);
-      if (turn.kind === 'unknown') return { retryInMs: (await this.#deps.onUnknown()) ? 0 : RETRY_MS, unreachable: null };
+      this.#unreachable = null;
+      if (turn.kind === 'unknown') return (await this.#deps.onUnknown()) ? 0 : RETRY_MS;
       for (const lease of turn.leases) this.#grant(lease);
       this.#deps.observer.onTokens?.({ available: turn.available, capacity: turn.capacity });
       const served = turn.leases.length === wanted.person + wanted.verification + wanted.routine;
-      return { retryInMs: served ? 0 : turn.retryInMs, unreachable: null };
+      return served ? 0 : turn.retryInMs;
     } catch (cause) {
       if (!(cause instanceof BucketsUnreachable)) throw cause;
-      return { retryInMs: RETRY_MS, unreachable: cause };
+      this.#unreachable = cause;
+      return RETRY_MS;
     }
   }
 
@@ -162,18 +168,21 @@ export class TokenQueue {
     return wanted;
   }
 
-  async #rest(now: Date, retryInMs: number): Promise<void> {
+  async #rest(retryInMs: number): Promise<void> {
     if (this.#woken) return;
     this.#wake = new AbortController();
-    const deadlines = this.#waiters.map((waiter) => waiter.deadlineMs - now.getTime());
+    const nowMs = this.#deps.clock.now().getTime();
+    const deadlines = this.#waiters.map((waiter) => waiter.deadlineMs - nowMs);
     const restMs = Math.max(1, Math.min(retryInMs, ...deadlines));
     // Being woken is the only way this sleep can fail.
     await this.#deps.clock.sleep(restMs, this.#wake.signal).catch(() => undefined);
   }
 
-  #refuseLate(now: Date, unreachable: BucketsUnreachable | null): void {
-    const late = this.#waiters.filter(({ deadlineMs, cameIn }) => deadlineMs <= now.getTime() && cameIn < this.#turns);
+  #refuseLate(): void {
+    const nowMs = this.#deps.clock.now().getTime();
+    const late = this.#waiters.filter(({ deadlineMs, cameIn }) => deadlineMs <= nowMs && cameIn < this.#turns);
     const { policy } = this.#deps;
+    const unreachable = this.#unreachable;
     if (unreachable === null) {
       const message = `${policy}: no token of DICT's rate limit came free in time`;
       this.#refuse(late, 'no-tokens', () => new DictError('NoTokens', 0, message));

@@ -151,9 +151,10 @@ class Connection implements RedisConnection {
 
   #forget(client: Client): void {
     end(client);
-    void this.#client?.then(
+    const held = this.#client;
+    void held?.then(
       (current) => {
-        if (current !== client) return;
+        if (current !== client || this.#client !== held) return;
         this.#client = null;
         this.#wait();
       },
