@@ -79,6 +79,25 @@ describe('DICT_VSYNC_REDIS_URL', { skip, timeout: 120_000 }, () => {
     for (const name of names) assert.match(name, /^mine:\{00038166\}:/);
   });
 
+  it('of a Redis that has lost everything makes DICT be asked anew, instead of guessing', async (t) => {
+    const redis = await testRedis(t);
+    const simulator = await simulated(t);
+    const env = { DICT_URL: simulator.apiUrl, DICT_VSYNC_REDIS_URL: redis.url };
+    // Asking takes real time, which counts six hundredfold.
+    const dict = await opened(t, { ...env, DICT_VSYNC_DICT_TOKEN_WAIT: '30min' });
+    await dict.listCidSetEvents(request);
+    redis.command('FLUSHALL');
+    // Somebody else used the rest but three. Half a bucket would be a guess of five.
+    simulator.state.setTokens(request.participant, 'CIDS_EVENTS_LIST', 3);
+    await dict.listCidSetEvents(request);
+    await assert.rejects(dict.listCidSetEvents(request), failsAs('NoTokens', /no token of DICT/));
+    assert.deepEqual(
+      Object.keys(simulator.state.counts()).filter((name) => name.endsWith(' 429')),
+      [],
+    );
+    assert.ok((simulator.state.counts()['listPolicies 200'] ?? 0) >= 2);
+  });
+
   it('that leads nowhere ends the command with what to do about it', async (t) => {
     const redis = await testRedis(t);
     await redis.kill();
