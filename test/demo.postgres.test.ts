@@ -39,8 +39,8 @@ describe('dict-vsync demo', () => {
     const question = { participant: OURS, keyType: 'CPF', participantSyncVerifier: '0'.repeat(64) } as const;
     const { DICT_VSYNC_DICT_TLS_CERTIFICATE: certificate, DICT_VSYNC_DICT_TLS_KEY: key, ...uncertified } = world.env;
     const { DICT_VSYNC_DICT_SIGNING_KEY: _key, DICT_VSYNC_DICT_SIGNING_CERTIFICATE: _certificate, ...unsigned } = world.env;
-    const clients = [uncertified, unsigned].map((env) =>
-      openDict({ config: loadConfig({ env, cwd: world.directory }), clock: world.clock }),
+    const clients = await Promise.all(
+      [uncertified, unsigned].map((env) => openDict({ config: loadConfig({ env, cwd: world.directory }), clock: world.clock })),
     );
     try {
       assert.ok(certificate && key);

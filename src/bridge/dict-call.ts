@@ -19,6 +19,7 @@ import {
   type Transport,
   type TransportLimits,
 } from './dict-transport.ts';
+import { localBuckets } from './local-buckets.ts';
 import { readPolicies } from './policy-xml.ts';
 import { isXml, problemOf } from './problem.ts';
 import { type PolicyName, RateBudget, type RateBudgetOptions } from './rate-budget.ts';
@@ -120,7 +121,8 @@ export function createCaller(options: DictClientOptions): Caller {
     const answer = await exchange(wire, LIST_POLICIES, policiesCall(participant));
     return readPolicies(openAnswer(wire, LIST_POLICIES, answer, clock.now()));
   };
-  const budget = new RateBudget({ clock, listPolicies }, options.budget ?? {});
+  const store = options.budget?.store ?? localBuckets(clock);
+  const budget = new RateBudget({ clock, store, listPolicies }, options.budget ?? {});
   const core: Core = { ...wire, budget, clock, random, retry: { ...DEFAULT_RETRY_POLICY, ...options.retry } };
   return {
     transport,
@@ -174,7 +176,7 @@ async function callWithRetry<T>(
 /** Milliseconds until the next try, or null when there shall be none. */
 function waitBefore(core: Core, error: DictError, tries: number): number | null {
   // Its own wait for a token was as long as it may be.
-  if (error.remedy !== 'retry' || error.kind === 'NoTokens') return null;
+  if (error.remedy !== 'retry' || error.kind === 'NoTokens' || error.kind === 'BucketsUnreachable') return null;
   const { firstWaitMs, factor, waitMaxMs, retryAfterMaxMs } = core.retry;
   const asked = (error.retryAfterSec ?? 0) * 1000;
   if (asked > retryAfterMaxMs) return null;

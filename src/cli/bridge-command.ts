@@ -34,7 +34,7 @@ async function offer(io: Io): Promise<void> {
   const config = configOf(io);
   const log = createLogger({ ...config.log, stream: io.stderr });
   const clock = config.program.timeScale === 1 ? systemClock : scaledClock(config.program.timeScale);
-  const dict = openDictHere({ config, clock, log });
+  const dict = await openDictHere({ config, clock, log });
   try {
     const { server, security } = await start(config, dict, log);
     try {

@@ -105,10 +105,10 @@ describe('dict-vsync simulator', () => {
     assert.equal(settings.length, 6);
     const url = /^DICT API +(\S+)$/m.exec(printed)?.[1] ?? '';
     const config = loadConfig({ env: { ...Object.fromEntries(settings), DICT_URL: url }, cwd });
-    const signed = openDict({ config, clock: systemClock });
+    const signed = await openDict({ config, clock: systemClock });
     const tlsAlone = Object.fromEntries(settings.filter(([name]) => name?.includes('_TLS_')));
-    const unsigned = openDict({ config: loadConfig({ env: { DICT_URL: url, ...tlsAlone }, cwd }), clock: systemClock });
-    const stranger = openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
+    const unsigned = await openDict({ config: loadConfig({ env: { DICT_URL: url, ...tlsAlone }, cwd }), clock: systemClock });
+    const stranger = await openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
     t.after(() => Promise.all([signed, unsigned, stranger].map((client) => client.close())));
     const question = { participant: participant(PSP), keyType: 'CPF', participantSyncVerifier: '0'.repeat(64) } as const;
     assert.equal((await signed.createSyncVerification(question)).result, 'OK');

@@ -14,7 +14,7 @@ export function workerCommand(io: Io): Command {
     .allowExcessArguments(false)
     .action(() =>
       withBase(io, async (base) => {
-        const dict = openDict(base);
+        const dict = await openDict(base);
         try {
           await runWorker({
             ...synchronisationDeps(base, dict, io.signal),

@@ -262,6 +262,31 @@ const optionTable = {
     messageBytesMax: option(size(64 * 1024, 256 * mebibyte), '16MiB', 'The largest message of gRPC, either way.'),
     drainMs: option(duration(0, hour), '30s', 'How long calls may go on when the bridge is told to end.'),
   },
+  redis: {
+    url: unset(
+      address('redis', 'rediss'),
+      'A Redis server (6 or newer) that keeps the token buckets for all replicas: redis://HOST:6379, or rediss:// over TLS. Not set: each process keeps its own.',
+      { secret: true },
+    ),
+    user: unset(
+      text('any text', /^[\s\S]+$/),
+      'The user at that server. Not set: the one in its address, else the default user.',
+    ),
+    password: unset(text('any text', /^[\s\S]+$/), 'The password there. Not set: the one in its address, else none.', {
+      secret: true,
+    }),
+    authorities: unset(
+      text('a path', /\S/),
+      'Certificates (PEM file) that a rediss:// server’s certificate is verified with. Not set: those that Node.js trusts.',
+    ),
+    keyPrefix: option(
+      text('up to 100 characters without braces or spaces', /^[^{}\s]{0,100}$/),
+      'dict-vsync:',
+      'What the names of all keys in Redis begin with: the same for replicas that share, another for another DICT.',
+    ),
+    connectTimeoutMs: option(duration(100, minute), '5s', 'How long a connection to Redis may take.'),
+    callTimeoutMs: option(duration(10, minute), '1s', 'How long one call of Redis may take.'),
+  },
   report: {
     detailsKeys: unset(
       detailsKeys,

@@ -54,6 +54,8 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['Timeout', 'retry'],
   // The call waited too long for a token of its rate limit: nothing was sent.
   ['NoTokens', 'retry'],
+  // The token buckets that replicas share could not be asked for as long as the call would wait: nothing was sent.
+  ['BucketsUnreachable', 'retry'],
   // An answer that the contract does not allow, so that nothing can be concluded from it.
   ['InvalidAnswer', 'person'],
   // An answer that is not signed, not by DICT, or was changed on its way: nothing can be concluded from it either.

@@ -1,5 +1,5 @@
 /**
- * Programs that are not ours and that tests are held against, where the machine has them: xmlsec1, a JDK, openssl. `.ci/run` installs them on
+ * Programs that are not ours and that tests are held against or run on, where the machine has them: xmlsec1, a JDK, openssl, Redis. `.ci/run` installs them on
  * Debian and Ubuntu; elsewhere a test that needs one is skipped and says so.
  */
 
@@ -23,6 +23,13 @@ export function jdkMissing(): string | null {
 export function opensslMissing(): string | null {
   const version = output('openssl', ['version']) ?? '';
   return version.startsWith('OpenSSL ') ? null : 'openssl is not installed (Debian, Ubuntu: apt-get install openssl)';
+}
+
+/** Why no Redis server can be started; null when one can. */
+export function redisMissing(): string | null {
+  return output('redis-server', ['--version']) === null
+    ? 'redis-server is not installed (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)'
+    : null;
 }
 
 function output(program: string, parameters: readonly string[]): string | null {
