@@ -52,7 +52,12 @@ export interface Transport {
   readonly limits: TransportLimits;
   send(request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer>;
   /** Opens a GET whose body is read as it comes; the caller reads it to the end or destroys it. */
-  open(operation: string, url: URL, signal?: AbortSignal): Promise<Dispatcher.ResponseData>;
+  open(
+    operation: string,
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<Dispatcher.ResponseData>;
   close(): Promise<void>;
 }
 
@@ -75,7 +80,7 @@ export function createTransport(limits: TransportLimits): Transport {
   return {
     limits,
     send: (request, signal) => send(agent, limits, request, signal),
-    open: (operation, url, signal) => open(agent, limits, operation, url, signal),
+    open: (operation, url, headers, signal) => open(agent, limits, { operation, url, headers }, signal),
     close: () => agent.destroy(),
   };
 }
@@ -106,17 +111,17 @@ async function send(agent: Agent, limits: TransportLimits, request: HttpRequest,
 async function open(
   agent: Agent,
   limits: TransportLimits,
-  operation: string,
-  url: URL,
+  request: { readonly operation: string; readonly url: URL; readonly headers: Readonly<Record<string, string>> },
   signal?: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
   signal?.throwIfAborted();
+  const { operation, url, headers } = request;
   try {
     return await agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: 'GET',
-      headers: { 'accept-encoding': 'gzip', 'user-agent': 'dict-vsync' },
+      headers: { ...headers, 'user-agent': 'dict-vsync' },
       headersTimeout: limits.idleMs,
       bodyTimeout: limits.idleMs,
       signal: signal ?? null,

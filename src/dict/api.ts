@@ -90,11 +90,12 @@ export interface DictApi {
   /** GET /cids/files/{Id} */
   getCidSetFile(request: { readonly participant: Participant; readonly id: string }, options?: CallOptions): Promise<CidSetFile>;
   /**
-   * GET the file's `Url`: its bytes as they arrive, uncompressed. Stops at `bytesMax`. The digest is the caller's to check,
-   * since only it sees the last byte.
+   * GET the file's `Url`: its bytes as they arrive, uncompressed. Stops at `bytesMax`. A transfer that is cut goes on where it was; one
+   * that cannot because the file has changed rejects with `FileChanged`. With `from` the caller has that many bytes already and is
+   * given those after them; `bytesMax` counts them too. The digest is the caller's to check, since only it sees every byte.
    */
   downloadCidSetFile(
-    request: { readonly url: string; readonly bytesMax: number },
+    request: { readonly url: string; readonly bytesMax: number; readonly from?: number },
     options?: CallOptions,
   ): AsyncIterable<Uint8Array>;
   /** GET /cids/events; `limit` 1 to 200, both times inclusive. */
