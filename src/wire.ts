@@ -7,6 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import type { Signatures } from './bridge/answer-signature.ts';
+import { type CallObserver, SILENT_OBSERVER } from './bridge/call-observer.ts';
 import { createDictClient } from './bridge/dict-client.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
@@ -14,6 +15,8 @@ import { CommandFailed, type Io } from './cli/io.ts';
 import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
+import { serveMetrics } from './metrics/metrics-server.ts';
+import { createMetrics } from './metrics/registry.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
 import { KeyFileRefused, signerFromFiles, trustFromFiles } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
@@ -94,8 +97,14 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
-/** The client of the DICT that the configuration names. Ends the command where it names none. */
-export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
+/**
+ * The client of the DICT that the configuration names, watched by `observer` (`withMetrics` hands one out). Ends the command where the
+ * configuration names none.
+ */
+export function openDict(
+  { config, clock }: Pick<Base, 'config' | 'clock'>,
+  observer: CallObserver = SILENT_OBSERVER,
+): OpenedDict {
   const { dict, reconciliation } = config;
   if (dict.url === null) {
     throw new CommandFailed(
@@ -115,8 +124,35 @@ export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Ope
       idleMs: reconciliation.downloadIdleMs,
     },
     budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
+    circuit: { failuresMax: dict.circuitFailures, openMs: dict.circuitOpenMs },
+    bulkhead: { callsMax: dict.callsMax, queueMax: dict.callsQueuedMax, reservedConnections: dict.reservedConnections },
+    observer,
     signatures: signaturesOf(dict),
   });
+}
+
+/**
+ * Serves /metrics and /health for the time of some work, where the configuration says so; what watches calls of DICT is handed to the
+ * work. For every command that runs for long. Ends the command where the port cannot be had.
+ */
+export async function withMetrics<Result>(
+  { config, database, log }: Pick<Base, 'config' | 'database' | 'log'>,
+  work: (observer: CallObserver) => Promise<Result>,
+): Promise<Result> {
+  const { host, port } = config.metrics;
+  if (port === null) return work(SILENT_OBSERVER);
+  const metrics = createMetrics();
+  const checks = { database: () => database.query('SELECT 1') };
+  const server = await serveMetrics({ metrics, checks }, { host, port }).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new CommandFailed(`metrics cannot be served on ${host} port ${port} (${code})`, 1, cause);
+  });
+  log.info({ url: server.url }, 'metrics and health are served');
+  try {
+    return await work(metrics.calls);
+  } finally {
+    await server.close();
+  }
 }
 
 /** The configured keys and certificates. Ends the command where one cannot be used: never on without signatures. */
