@@ -147,7 +147,7 @@ export async function withMetrics<Result>(
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     throw new CommandFailed(`metrics cannot be served on ${host} port ${port} (${code})`, 1, cause);
   });
-  log.info({ url: server.url }, 'metrics and health are served');
+  log.info({ host, port: Number(new URL(server.url).port) }, 'metrics and health are served');
   try {
     return await work(metrics.calls);
   } finally {

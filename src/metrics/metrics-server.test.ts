@@ -41,7 +41,7 @@ describe('/metrics', () => {
       await close();
     });
     await client.listCidSetEvents(events);
-    state.addFault({ operation: 'any', times: 1, error: 'ServiceUnavailable' });
+    state.addFault({ operation: 'any', times: 1, error: 'InternalServerError' });
     await client.listCidSetEvents(events);
     state.addFault({ operation: 'any', times: 10, breakConnection: true });
     await assert.rejects(client.createCidSetFile(events));
@@ -58,9 +58,9 @@ describe('/metrics', () => {
       ['dict_client_calls_total{operation="createCidSetFile",outcome="ConnectionLost"}', 1],
       ['dict_client_call_duration_seconds_count{operation="listCidSetEvents"}', 4],
       ['dict_client_exchange_duration_seconds_count{operation="listCidSetEvents",status="200"}', 2],
-      ['dict_client_exchange_duration_seconds_count{operation="listCidSetEvents",status="503"}', 1],
+      ['dict_client_exchange_duration_seconds_count{operation="listCidSetEvents",status="500"}', 1],
       ['dict_client_exchange_duration_seconds_count{operation="createCidSetFile",status="0"}', 1],
-      ['dict_client_retries_total{operation="listCidSetEvents",error="ServiceUnavailable"}', 1],
+      ['dict_client_retries_total{operation="listCidSetEvents",error="InternalServerError"}', 1],
       ['dict_client_retries_total{operation="createCidSetFile",error="ConnectionLost"}', null],
       ['dict_client_token_wait_seconds_count{policy="CIDS_FILES_WRITE",priority="routine"}', 1],
       [`dict_client_circuit_state{host="${host}",state="open"}`, 1],
