@@ -11,7 +11,7 @@ import type { Database } from '../../src/platform/postgres/database.ts';
 import { createSealedFile } from '../../src/platform/sealed-file.ts';
 import { compareFile } from '../../src/reconcile/file-comparison.ts';
 import type { Bench } from '../bench.ts';
-import { BASE_SCOPE, baseAndFile, ONLY_HERE, ONLY_THERE } from '../fixtures/cid-base.ts';
+import { BASE_SCOPE, baseAndFile, ONLY_HERE, ONLY_THERE } from '../fixtures/cid-set-sides.ts';
 import { sideDatabase } from '../fixtures/database.ts';
 
 /** Opened before: a comparison is a step of a process that runs on. */

@@ -19,7 +19,7 @@ import { createReconciliationSteps } from '../../src/reconcile/steps.ts';
 import { filePath } from '../../src/reconcile/stored-file.ts';
 import { VERIFY_DEFAULTS } from '../../src/verify/settings.ts';
 import type { Bench, Fixture } from '../bench.ts';
-import { BASE_SCOPE, baseAndFile, ONLY_HERE, ONLY_THERE } from '../fixtures/cid-base.ts';
+import { BASE_SCOPE, baseAndFile, ONLY_HERE, ONLY_THERE } from '../fixtures/cid-set-sides.ts';
 import { sideDatabase } from '../fixtures/database.ts';
 
 const settings = { ...RECONCILE_DEFAULTS, fileBytesMax: Number.MAX_SAFE_INTEGER };
