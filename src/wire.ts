@@ -20,6 +20,7 @@ import { createMetrics } from './metrics/registry.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
 import { KeyFileRefused, signerFromFiles, trustFromFiles } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
+import type { Sql } from './platform/postgres/database.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
@@ -133,16 +134,16 @@ export function openDict(
 
 /**
  * Serves /metrics and /health for the time of some work, where the configuration says so; what watches calls of DICT is handed to the
- * work. For every command that runs for long. Ends the command where the port cannot be had.
+ * work. For every command that runs for long, with a base or without. Ends the command where the port cannot be had.
  */
 export async function withMetrics<Result>(
-  { config, database, log }: Pick<Base, 'config' | 'database' | 'log'>,
+  { config, log, database }: Pick<Base, 'config' | 'log'> & { readonly database?: Sql },
   work: (observer: CallObserver) => Promise<Result>,
 ): Promise<Result> {
   const { host, port } = config.metrics;
   if (port === null) return work(SILENT_OBSERVER);
   const metrics = createMetrics();
-  const checks = { database: () => database.query('SELECT 1') };
+  const checks = database === undefined ? {} : { database: () => database.query('SELECT 1') };
   const server = await serveMetrics({ metrics, checks }, { host, port }).catch((cause: unknown) => {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     throw new CommandFailed(`metrics cannot be served on ${host} port ${port} (${code})`, 1, cause);

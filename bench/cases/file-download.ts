@@ -8,6 +8,7 @@ import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import * as path from 'node:path';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
+import { ensureParticipants } from '../../src/ingest/participant-store.ts';
 import { assert } from '../../src/platform/assert.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';
@@ -42,6 +43,7 @@ async function openRun(database: Database, { directory, url, sha256, bytes }: Fi
   };
   // Of the round before.
   await database.query('DELETE FROM dict_reconciliations');
+  await database.transaction((tx) => ensureParticipants(tx, [BASE_SCOPE.participant], systemClock.now()));
   const opening = await openReconciliation(deps, {
     ...BASE_SCOPE,
     requestedBy: { name: 'bench', authenticated: false },

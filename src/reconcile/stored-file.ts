@@ -56,7 +56,7 @@ export async function beginFile(deps: Place & Pick<ReconcileDeps, 'newId'>, runI
   const { workDirectory } = deps;
   await mkdir(workDirectory, { recursive: true, mode: 0o700 });
   const target = filePath(deps, runId);
-  const older = await partsOf(deps, runId);
+  const older = await leftOf(deps, runId);
   const part = `${target}.${deps.newId()}.part`;
   const writer = await createSealedFile(part, seal);
   return {
@@ -78,9 +78,9 @@ export async function beginFile(deps: Place & Pick<ReconcileDeps, 'newId'>, runI
   };
 }
 
-/** Unfinished files of the run, the longest first. */
-async function partsOf(deps: Place, runId: string): Promise<string[]> {
-  const names = (await namesIn(deps)).filter((name) => name.startsWith(runId) && name.endsWith('.part'));
+/** Files of the run, unfinished ones and one that was placed by a process that died before it could say so; the longest first. */
+async function leftOf(deps: Place, runId: string): Promise<string[]> {
+  const names = (await namesIn(deps)).filter((name) => name.startsWith(runId));
   const sized = await Promise.all(
     names.map(async (name) => {
       const file = path.join(deps.workDirectory, name);
