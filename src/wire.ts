@@ -7,6 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import type { BucketStore } from './bridge/bucket-store.ts';
+import { SILENT_OBSERVER } from './bridge/call-observer.ts';
 import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
 import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
 import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
@@ -18,9 +19,12 @@ import { CommandFailed, type Io } from './cli/io.ts';
 import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
+import { serveMetrics } from './metrics/metrics-server.ts';
+import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
 import { KeyFileRefused } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
+import type { Sql } from './platform/postgres/database.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
@@ -99,13 +103,21 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
+/** Who watches calls of DICT and its token buckets. */
+export type Watch = Pick<Metrics, 'calls' | 'buckets'>;
+
+const UNWATCHED: Watch = { calls: SILENT_OBSERVER, buckets: () => ({}) };
+
 /** What a client of DICT is made from; the log hears of keys and certificates that are changed while it runs. */
 export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'>>;
 
-/** The DICT that the configuration names: through a bridge where one is configured, and then only so, else from this process. */
-export async function openDict(deps: DictDeps): Promise<OpenedDict> {
+/**
+ * The DICT that the configuration names, watched as `watch` says (`withMetrics` hands one out): through a bridge where one is configured, and
+ * then only so, else from this process.
+ */
+export async function openDict(deps: DictDeps, watch: Watch = UNWATCHED): Promise<OpenedDict> {
   const { bridge } = deps.config;
-  return bridge.url === null ? await openDictHere(deps) : bridgeClientOf(bridge, bridge.url);
+  return bridge.url === null ? await openDictHere(deps, watch) : bridgeClientOf(bridge, bridge.url);
 }
 
 /** DICT through a bridge. Ends the command where its files cannot be used. */
@@ -138,8 +150,8 @@ export function channelFilesOf(bridge: Config['bridge']): ChannelFiles {
  * The client of the DICT that the configuration names. Ends the command where it names none, a key cannot be used, or a Redis that is
  * configured cannot be reached.
  */
-export async function openDictHere(deps: DictDeps): Promise<OpenedDict> {
-  const options = dictClientOptions(deps);
+export async function openDictHere(deps: DictDeps, watch: Watch = UNWATCHED): Promise<OpenedDict> {
+  const options = dictClientOptions(deps, watch);
   const buckets = await sharedBucketsOf(deps.config);
   const client = createDictClient(
     buckets === null ? options : { ...options, budget: { ...options.budget, store: buckets.store } },
@@ -154,7 +166,7 @@ export async function openDictHere(deps: DictDeps): Promise<OpenedDict> {
 }
 
 /** The same, for whoever makes a client of another kind. */
-export function dictClientOptions(deps: DictDeps): DictReadClientOptions {
+export function dictClientOptions(deps: DictDeps, watch: Watch = UNWATCHED): DictReadClientOptions {
   const { config, clock } = deps;
   const { dict, reconciliation } = config;
   if (dict.url === null) {
@@ -174,9 +186,36 @@ export function dictClientOptions(deps: DictDeps): DictReadClientOptions {
       answerBytesMax: dict.answerBytesMax,
       idleMs: reconciliation.downloadIdleMs,
     },
-    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
+    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs, observers: watch.buckets },
+    circuit: { failuresMax: dict.circuitFailures, openMs: dict.circuitOpenMs },
+    bulkhead: { callsMax: dict.callsMax, queueMax: dict.callsQueuedMax, reservedConnections: dict.reservedConnections },
+    observer: watch.calls,
     ...keysOf(deps),
   };
+}
+
+/**
+ * Serves /metrics and /health for the time of some work, where the configuration says so; what watches calls of DICT is handed to the
+ * work. For every command that runs for long, with a base or without. Ends the command where the port cannot be had.
+ */
+export async function withMetrics<Result>(
+  { config, log, database }: Pick<Base, 'config' | 'log'> & { readonly database?: Sql },
+  work: (watch: Watch) => Promise<Result>,
+): Promise<Result> {
+  const { host, port } = config.metrics;
+  if (port === null) return work(UNWATCHED);
+  const metrics = createMetrics();
+  const checks = database === undefined ? {} : { database: () => database.query('SELECT 1') };
+  const server = await serveMetrics({ metrics, checks }, { host, port }).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new CommandFailed(`metrics cannot be served on ${host} port ${port} (${code})`, 1, cause);
+  });
+  log.info({ host, port: Number(new URL(server.url).port) }, 'metrics and health are served');
+  try {
+    return await work(metrics);
+  } finally {
+    await server.close();
+  }
 }
 
 /** The configured keys and certificates. Ends the command where one cannot be used: never on without what was asked for. */

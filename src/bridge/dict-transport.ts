@@ -58,7 +58,12 @@ export interface Transport {
   readonly limits: TransportLimits;
   send(request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer>;
   /** Opens a GET whose body is read as it comes; the caller reads it to the end or destroys it. */
-  open(operation: string, url: URL, signal?: AbortSignal): Promise<Dispatcher.ResponseData>;
+  open(
+    operation: string,
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<Dispatcher.ResponseData>;
   close(): Promise<void>;
 }
 
@@ -105,7 +110,7 @@ export function createTransport(limits: TransportLimits, tls: TlsSource | null =
   return {
     limits,
     send: (request, signal) => send(wire, request, signal),
-    open: (operation, url, signal) => open(wire, operation, url, signal),
+    open: (operation, url, headers, signal) => open(wire, { operation, url, headers }, signal),
     close: async () => {
       await Promise.all([...pools].map(({ agent }) => agent.destroy()));
     },
@@ -159,15 +164,20 @@ async function send({ limits, pool }: Wire, request: HttpRequest, signal?: Abort
   }
 }
 
-async function open({ limits, pool }: Wire, operation: string, url: URL, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
+async function open(
+  { limits, pool }: Wire,
+  request: { readonly operation: string; readonly url: URL; readonly headers: Readonly<Record<string, string>> },
+  signal?: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
   signal?.throwIfAborted();
+  const { operation, url, headers } = request;
   const used = pool();
   try {
     const answer = await used.agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: 'GET',
-      headers: { 'accept-encoding': 'gzip', 'user-agent': 'dict-vsync' },
+      headers: { ...headers, 'user-agent': 'dict-vsync' },
       headersTimeout: limits.idleMs,
       bodyTimeout: limits.idleMs,
       signal: signal ?? null,

@@ -227,6 +227,19 @@ const optionTable = {
     callTimeoutMs: option(duration(100, 10 * minute), '30s', 'How long one call may take, waiting for tokens not counted.'),
     tokenWaitMs: option(duration(0, day), '10min', 'How long a call waits for a token before it is given up.'),
     answerBytesMax: option(size(1024, 1024 * mebibyte), '16MiB', 'The largest answer that is read, files not counted.'),
+    circuitFailures: option(
+      integer(1, 1_000),
+      '10',
+      'Failures in a row (no connection, silence, a broken one, a status from 500 on) after which a host is left alone for a while.',
+    ),
+    circuitOpenMs: option(duration(100, hour), '15s', 'How long it is left alone before one call tries again.'),
+    callsMax: option(integer(1, 1_000), '16', 'Calls under way at a time of one participant, policy and priority.'),
+    callsQueuedMax: option(integer(0, 1_000_000), '10000', 'Calls that may wait for that; more are refused.'),
+    reservedConnections: option(
+      integer(0, 1_000),
+      '4',
+      'Connections that routine reads of entries by CID leave to everything else; one is always theirs.',
+    ),
     syncVerificationsWrite: option(tokenBucket, '10/1min of 50', 'Token bucket of verifications.'),
     cidsFilesWrite: option(tokenBucket, '40/1d of 200', 'Token bucket of requests for a file.'),
     cidsFilesRead: option(tokenBucket, '10/1min of 50', 'Token bucket of looks at a file.'),
@@ -293,6 +306,14 @@ const optionTable = {
       'Keys that the details of reports are encrypted with; the highest version encrypts. Not set: with the embedded database a key is made and kept under DATA_DIR; with DATABASE_URL, reports keep no details.',
       { secret: true },
     ),
+  },
+  metrics: {
+    host: option(
+      text('an address or host name to listen on', /^[0-9A-Za-z.:-]+$/),
+      '127.0.0.1',
+      'Where long-running commands serve /metrics and /health.',
+    ),
+    port: unset(integer(0, 65_535), 'Port of /metrics and /health; 0 takes a free one and logs it. Not set: neither is served.'),
   },
   simulator: {
     host: option(text('an address or host name to listen on', /^[0-9A-Za-z.:-]+$/), '127.0.0.1', 'Where the simulator listens.'),
