@@ -23,6 +23,8 @@ export const stepPolicies = {
   dict: { timeLimitMs: 30 * secondMs, tries: 10, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
   /** Reads many pages or entries of DICT, waiting for its token buckets. */
   dictBatch: { timeLimitMs: 30 * minuteMs, tries: 10, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
+  /** One page of a listing of entries, as INT-003 has it: 3 tries, 5 s doubling, 120 s each. */
+  listingPage: { timeLimitMs: 2 * minuteMs, tries: 3, firstWaitMs: 5 * secondMs, factor: 2, longestWaitMs: minuteMs },
   database: { timeLimitMs: 10 * secondMs, tries: 5, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
   databaseBulk: { timeLimitMs: 5 * minuteMs, tries: 5, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
   download: { timeLimitMs: null, tries: 5, firstWaitMs: 5 * secondMs, factor: 2, longestWaitMs: minuteMs },
