@@ -8,12 +8,15 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import * as path from 'node:path';
 import type { Signatures } from './bridge/answer-signature.ts';
 import { createDictClient } from './bridge/dict-client.ts';
+import { createTransport } from './bridge/dict-transport.ts';
+import { createEntryListingClient, LISTING_ANSWER_BYTES_MAX, LISTING_CALL_MS } from './bridge/entry-listing-client.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
 import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
+import type { EntryListing } from './dict/entry-listing.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
 import { KeyFileRefused, signerFromFiles, trustFromFiles } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
@@ -21,6 +24,7 @@ import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './plat
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
+import { LISTING_DEFAULTS, type ListingDeps } from './reconcile/listing.ts';
 import { type DetailsKeys, parseDetailsKeys } from './report/details-cipher.ts';
 import type { SynchronisationRunDeps } from './runner/synchronisation-run.ts';
 import type { VerifySettings } from './verify/settings.ts';
@@ -117,6 +121,30 @@ export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Ope
     budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
     signatures: signaturesOf(dict),
   });
+}
+
+/**
+ * The paged listing of entries that the configuration names, and how it is read. Ends the command where it names none: API v2 of DICT
+ * does not offer it.
+ */
+export function openEntryListing({ config, clock }: Pick<Base, 'config' | 'clock'>): Pick<ListingDeps, 'listingSettings'> & {
+  readonly listing: EntryListing & { close(): Promise<void> };
+} {
+  const { dict, reconciliation } = config;
+  if (dict.listingUrl === null) {
+    throw new CommandFailed(
+      'DICT_LISTING_URL is not set: give the address of the operation GetKeys of a directory that offers it (the simulator does). API v2 of DICT does not: "dict-vsync reconcile" needs no listing',
+    );
+  }
+  const transport = createTransport({
+    connections: dict.connections,
+    connectMs: dict.connectTimeoutMs,
+    callMs: LISTING_CALL_MS,
+    answerBytesMax: LISTING_ANSWER_BYTES_MAX,
+    idleMs: reconciliation.downloadIdleMs,
+  });
+  const listing = createEntryListingClient({ url: dict.listingUrl, transport, clock, signatures: signaturesOf(dict) });
+  return { listing, listingSettings: LISTING_DEFAULTS };
 }
 
 /** The configured keys and certificates. Ends the command where one cannot be used: never on without signatures. */

@@ -107,6 +107,7 @@ async function simulate(io: Io, options: Options): Promise<void> {
     const about = [
       `DICT API        ${simulator.apiUrl}`,
       `CID set files   ${simulator.filesUrl}`,
+      `Listing (SOAP)  ${simulator.listingUrl}`,
       `Control         ${simulator.controlUrl ?? 'off (--control-port switches it on)'}`,
       `Signatures      ${pkiDirectory === null ? 'none (--init-pki makes keys and certificates)' : 'answers are signed, bodies have to be'}`,
       `Entries         ${options.entries} of each participant${options.participant.length === 0 ? '' : `: ${options.participant.join(', ')}`}`,

@@ -38,8 +38,8 @@ import { type Opening, openReconciliation } from './opening.ts';
 import { readPolicy } from './participant-policy.ts';
 import { readRunOfListing } from './run-store.ts';
 
-/** Of a page that is read, and of the ranges that one step compares: a process that is not heard of for so long is taken for dead. */
-const LEASE_MS = 10 * 60_000;
+/** Longer than a page may take (two minutes): a process that is not heard of for so long is taken for dead. */
+const LEASE_MS = 3 * 60_000;
 const PAUSED_POLL_MS = 60_000;
 /** Ranges in one step: 100,000 keys. */
 const RANGES_MAX = 100;
