@@ -86,7 +86,8 @@ async function claimListing(deps: ListingDeps, input: ListingInput): Promise<Lis
   const token = await takeListing(database, open.id, input.owner, now, new Date(now.getTime() + LEASE_MS));
   if (token !== null && isOpen(open.state)) {
     const { id: listingId, syncType } = open;
-    return { kind: 'claimed', listingId, token, syncType, next: listingNext(open.state) };
+    const next = open.pausedAt === null ? listingNext(open.state) : await whilePaused(deps, listingId, token);
+    return { kind: 'claimed', listingId, token, syncType, next };
   }
   return { kind: 'held', listingId: open.id, waitMs: Math.max(1_000, (open.leaseUntil?.getTime() ?? 0) - now.getTime()) };
 }
@@ -139,13 +140,19 @@ async function inListing(
     const listing = await readListing(deps.database, input.listingId);
     if (listing === null || listing.token !== input.token) return { kind: 'lost' };
     if (!isOpen(listing.state)) return { kind: 'ended', reason: listing.reason };
-    if (listing.pausedAt !== null) return { kind: 'wait', waitMs: PAUSED_POLL_MS };
+    if (listing.pausedAt !== null) return await whilePaused(deps, input.listingId, input.token);
     if (listing.state !== state) return listingNext(listing.state);
     return await work(listing);
   } catch (cause) {
     if (cause instanceof ListingTaken) return { kind: 'lost' };
     throw cause;
   }
+}
+
+/** Whoever resumes it need not wait for the lease of a process that only waits for that, or has gone. */
+async function whilePaused({ database }: ListingDeps, listingId: string, token: number): Promise<ListingNext> {
+  await releaseListing(database, listingId, token);
+  return { kind: 'wait', waitMs: PAUSED_POLL_MS };
 }
 
 async function readPage(deps: ListingDeps, input: ListingStepInput, listing: Listing): Promise<ListingNext> {
