@@ -16,7 +16,7 @@ import { type DivergenceDetail, readDivergenceDetails, readRunFigures } from './
 import { closeReport, findReport, openReport, type ReportFigures, type ReportResult } from './sync-report.ts';
 
 /** The key type of a report about all of them. */
-export const ALL_KEY_TYPES = 'ALL';
+const ALL_KEY_TYPES = 'ALL';
 
 /** `VSyncResult` of VSYNC-workflow, under its own names. */
 export interface VSyncResult {
