@@ -17,7 +17,7 @@ import { testDatabase } from './support/database.ts';
 const psp = participant('00038166');
 const second = participant('12345678');
 
-/** Both participants have the same 20 e-mail keys here and there; nothing is young enough to wait for. */
+/** Both participants have the same 20 e-mail keys here and there, the first also 10 phone keys; nothing is young enough to wait for. */
 async function commandWorld(t: TestContext) {
   const database = await testDatabase(t);
   const simulator = await startSimulator({ policies: null, logLagMs: 0 });
@@ -29,6 +29,7 @@ async function commandWorld(t: TestContext) {
   const samples: SampleEntry[] = [psp, second].flatMap((of) => [
     ...sampleEntries({ seed: 5, participant: of, keyType: 'EMAIL', count: 20 }),
   ]);
+  samples.push(...sampleEntries({ seed: 5, participant: psp, keyType: 'PHONE', count: 10 }));
   simulator.state.seedEntries(samples);
   const loading = { database, clock: systemClock, newId: randomUUID, directory, signal: t.signal };
   await loadBase(loading, samples, new Date(Date.now() - 3_600_000), () => {});
@@ -60,14 +61,17 @@ function rowsOf({ stdout }: CommandOutcome): Record<string, unknown>[] {
 describe('dict-vsync sync', () => {
   it('compares all participants, each under its own workflow id, and prints VSyncResult', async (t) => {
     const world = await commandWorld(t);
-    for (const { entry } of world.samples.slice(0, 2)) world.state.alter(entry.key, { accountNumber: '0099887766' });
+    // Of both key types.
+    for (const { entry } of [...world.samples.slice(0, 2), ...world.samples.slice(-1)]) {
+      world.state.alter(entry.key, { accountNumber: '0099887766' });
+    }
     const done = await world.command('sync', '--json');
     assert.equal(done.exitCode, 0, done.stderr);
     const rows = rowsOf(done);
     assert.deepEqual(
       rows.map((row) => [row['workflow'], row['Status'], row['EntriesSynced'], row['EntriesUpdated'], row['ErrorMessage']]),
       [
-        ['vsync-00038166', 'COMPLETED', 20, 2, ''],
+        ['vsync-00038166', 'COMPLETED', 30, 3, ''],
         ['vsync-12345678', 'COMPLETED', 20, 0, ''],
       ],
     );
@@ -75,7 +79,7 @@ describe('dict-vsync sync', () => {
     assert.equal(report.exitCode, 0, report.stderr);
     assert.match(report.stdout, /"sync_type": "FULL"/);
     const summary = JSON.parse((await world.command('report', 'summary', '--json')).stdout);
-    assert.equal(summary.totals.keys, 40);
+    assert.equal(summary.totals.keys, 50);
     const incremental = await world.command('sync', '--type', 'INCREMENTAL', '--participant', '00038166');
     assert.equal(incremental.exitCode, 0, incremental.stderr);
     assert.match(incremental.stdout, /00038166\s+COMPLETED/);
@@ -114,7 +118,7 @@ describe('dict-vsync sync', () => {
     assert.deepEqual([still.exitCode, /paused; "dict-vsync sync --resume/.test(still.stderr)], [3, true], still.stderr);
     const resumed = await world.command('sync', '--resume', id);
     assert.equal(resumed.exitCode, 0, resumed.stderr);
-    assert.match(resumed.stdout, new RegExp(`COMPLETED\\s+20\\s+0\\s+6\\s+0\\s+${id}`));
+    assert.match(resumed.stdout, new RegExp(`COMPLETED\\s+30\\s+0\\s+6\\s+0\\s+${id}`));
     assert.equal((await world.command('sync', '--resume', id)).exitCode, 1);
   });
 

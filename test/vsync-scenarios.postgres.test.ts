@@ -98,13 +98,13 @@ describe('VSYNC-workflow over the paged listing', () => {
     const world = await vsyncWorld(t);
     world.state.remove(world.first[0]?.entry.key ?? '');
     world.pass(10 * minuteMs);
-    world.state.addFault({ operation: 'getKeys', times: 100, error: 'ServiceUnavailable' });
+    world.state.addFault({ operation: 'getKeys', times: 100, breakConnection: true });
     const before = world.clock.now().getTime();
     const result = await world.synced();
     assert.equal(result.Status, 'FAILED');
-    assert.match(result.ErrorMessage, /ServiceUnavailable/);
+    assert.match(result.ErrorMessage, /the connection broke/);
     assert.equal(world.clock.now().getTime() - before, 15_000);
-    assert.equal(world.state.counts()['getKeys 503'], 3);
+    assert.equal(world.state.counts()['getKeys 0'], 3);
     await assertNothingChanged(world);
     assert.equal(
       await world.count(`FROM event_outbox WHERE type = 'br.dict.vsync.AlertRaised'
@@ -113,6 +113,15 @@ describe('VSYNC-workflow over the paged listing', () => {
     );
     world.state.clearFaults();
     assert.equal((await world.synced()).Status, 'COMPLETED');
+  });
+
+  it('Bacen busy: its Retry-After is waited for, and the page is read then', async (t) => {
+    const world = await vsyncWorld(t);
+    world.state.addFault({ operation: 'getKeys', times: 2, error: 'ServiceUnavailable' });
+    const before = world.clock.now().getTime();
+    const result = await world.synced();
+    assert.deepEqual([result.Status, world.state.counts()['getKeys 503']], ['COMPLETED', 2], result.ErrorMessage);
+    assert.equal(world.clock.now().getTime() - before, 60_000);
   });
 });
 

@@ -57,7 +57,12 @@ export class StepTimedOut extends Error {
   }
 }
 
-/** The wait before the try that follows the given one (counted from 1). */
-export function waitBeforeNextMs(policy: StepPolicy, failedTries: number): number {
-  return Math.min(policy.longestWaitMs, policy.firstWaitMs * policy.factor ** (failedTries - 1));
+/** DICT is not asked again before it said, but somebody who says "tomorrow" does not stop a step for so long. */
+const retryAfterMaxMs = 10 * minuteMs;
+
+/** The wait before the try that follows the given one (counted from 1); never shorter than DICT's `Retry-After`. */
+export function waitBeforeNextMs(policy: StepPolicy, failedTries: number, failure?: unknown): number {
+  const wait = Math.min(policy.longestWaitMs, policy.firstWaitMs * policy.factor ** (failedTries - 1));
+  const asked = failure instanceof DictError ? (failure.retryAfterSec ?? 0) * secondMs : 0;
+  return Math.max(wait, Math.min(asked, retryAfterMaxMs));
 }
