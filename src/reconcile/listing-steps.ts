@@ -36,7 +36,7 @@ import {
 } from './listing-store.ts';
 import { type Opening, openReconciliation } from './opening.ts';
 import { readPolicy } from './participant-policy.ts';
-import { readRunOfListing } from './run-store.ts';
+import { readRunOfListing, setPaused } from './run-store.ts';
 
 /** Longer than a page may take (two minutes): a process that is not heard of for so long is taken for dead. */
 const LEASE_MS = 3 * 60_000;
@@ -49,12 +49,9 @@ export interface ListingSteps {
   /** Reads one page. Rejects with a `DictError`, which the runner tries again where that can help. */
   readListingPage(input: ListingStepInput): Promise<ListingNext>;
   compareListing(input: ListingStepInput): Promise<ListingNext>;
-  /** Opens the reconciliation of one key type, or says which one is in its way. */
-  openListed(input: { readonly listingId: string; readonly keyType: string }): Promise<ListedOpening>;
+  /** Opens the reconciliation of one key type; `attached`: another one is open, and has to end before ours begins. */
+  openListed(input: { readonly listingId: string; readonly keyType: string }): Promise<Opening>;
 }
-
-/** `attached`: another reconciliation of the key type is open, and ends before ours begins. */
-export type ListedOpening = Opening;
 
 /** The steps over their dependencies. */
 export function createListingSteps(deps: ListingDeps): ListingSteps {
@@ -74,6 +71,9 @@ async function claimListing(deps: ListingDeps, input: ListingInput): Promise<Lis
   if (policy === null) return { kind: 'refused', reason: `participant ${participant} has no keys here` };
   if (policy.algorithm !== 'dict') {
     return { kind: 'refused', reason: `participant ${participant} keeps CIDs of ${policy.algorithm}, which DICT does not know` };
+  }
+  if (input.lastSyncDate !== null && Number.isNaN(Date.parse(input.lastSyncDate))) {
+    return { kind: 'refused', reason: `LastSyncDate "${input.lastSyncDate}" is not a time in ISO 8601` };
   }
   const open = (await readOpenListing(database, participant)) ?? (await begin(deps, input, participant));
   if (open === null) {
@@ -296,7 +296,7 @@ function isMuch({ settings }: ListingDeps, count: number, of: number): boolean {
 async function openListed(
   deps: ListingDeps,
   { listingId, keyType }: { readonly listingId: string; readonly keyType: string },
-): Promise<ListedOpening> {
+): Promise<Opening> {
   assert(isKeyType(keyType), `"${keyType}" is a key type`);
   const listing = await readListing(deps.database, listingId);
   assert(listing !== null, `listing ${listingId} exists`);
@@ -304,11 +304,15 @@ async function openListed(
   const own = await readRunOfListing(deps.database, listingId, keyType);
   if (own !== null) return { kind: 'opened', runId: own.id };
   const { participant, syncType, requestedBy, authenticated } = listing;
-  return openReconciliation(deps, {
+  const opening = await openReconciliation(deps, {
     participant,
     keyType,
     requestedBy: { name: requestedBy, authenticated },
     verificationRunId: null,
     listing: { id: listingId, syncType },
   });
+  const now = deps.clock.now();
+  // Paused while its reconciliations were being opened: this one must not run on its own.
+  if (opening.kind === 'opened' && listing.pausedAt !== null) await setPaused(deps.database, opening.runId, now, now);
+  return opening;
 }
