@@ -6,11 +6,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
+import type { Signatures } from './bridge/answer-signature.ts';
 import type { BucketStore } from './bridge/bucket-store.ts';
 import { SILENT_OBSERVER } from './bridge/call-observer.ts';
 import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
 import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
-import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
+import { createTransport, type TlsSource } from './bridge/dict-transport.ts';
+import { createEntryListingClient, LISTING_ANSWER_BYTES_MAX, LISTING_CALL_MS } from './bridge/entry-listing-client.ts';
+import { type BridgeClient, createBridgeClient } from './bridge/grpc/bridge-client.ts';
 import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import { redisBuckets } from './bridge/redis-buckets.ts';
@@ -19,6 +22,7 @@ import { CommandFailed, type Io } from './cli/io.ts';
 import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
+import type { EntryListing } from './dict/entry-listing.ts';
 import { serveMetrics } from './metrics/metrics-server.ts';
 import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
@@ -30,6 +34,7 @@ import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
 import { openRedis, type RedisConnection, RedisUnavailable } from './platform/redis/connection.ts';
+import { LISTING_DEFAULTS, type ListingDeps } from './reconcile/listing.ts';
 import { type DetailsKeys, parseDetailsKeys } from './report/details-cipher.ts';
 import type { SynchronisationRunDeps } from './runner/synchronisation-run.ts';
 import type { VerifySettings } from './verify/settings.ts';
@@ -121,7 +126,7 @@ export async function openDict(deps: DictDeps, watch: Watch = UNWATCHED): Promis
 }
 
 /** DICT through a bridge. Ends the command where its files cannot be used. */
-function bridgeClientOf(bridge: Config['bridge'], url: string): OpenedDict {
+function bridgeClientOf(bridge: Config['bridge'], url: string): BridgeClient {
   try {
     return createBridgeClient({
       url,
@@ -190,7 +195,7 @@ export function dictClientOptions(deps: DictDeps, watch: Watch = UNWATCHED): Dic
     circuit: { failuresMax: dict.circuitFailures, openMs: dict.circuitOpenMs },
     bulkhead: { callsMax: dict.callsMax, queueMax: dict.callsQueuedMax, reservedConnections: dict.reservedConnections },
     observer: watch.calls,
-    ...keysOf(deps),
+    ...keysOf(deps, dict.url),
   };
 }
 
@@ -218,12 +223,55 @@ export async function withMetrics<Result>(
   }
 }
 
+/** A paged listing of entries, and how it is read. */
+export interface OpenedListing extends Pick<ListingDeps, 'listingSettings'> {
+  readonly listing: EntryListing & { close(): Promise<void> };
+}
+
+/**
+ * The paged listing of entries that the configuration names: through a bridge where one is configured, else from this process. Ends the
+ * command where there is none: API v2 of DICT does not offer it.
+ */
+export function openEntryListing(deps: DictDeps): OpenedListing {
+  const { bridge } = deps.config;
+  if (bridge.url !== null) return { listing: bridgeClientOf(bridge, bridge.url), listingSettings: LISTING_DEFAULTS };
+  const listing = openEntryListingHere(deps);
+  if (listing === null) {
+    throw new CommandFailed(
+      'DICT_LISTING_URL is not set: give the address of the operation GetKeys of a directory that offers it (the simulator does). API v2 of DICT does not: "dict-vsync reconcile" needs no listing',
+    );
+  }
+  return { listing, listingSettings: LISTING_DEFAULTS };
+}
+
+/** The paged listing as this process reads it; null where the configuration names none. */
+export function openEntryListingHere(deps: DictDeps): (EntryListing & { close(): Promise<void> }) | null {
+  const { config, clock } = deps;
+  const { dict, reconciliation } = config;
+  if (dict.listingUrl === null) return null;
+  const { signatures, tls } = keysOf(deps, dict.listingUrl);
+  const transport = createTransport(
+    {
+      connections: dict.connections,
+      connectMs: dict.connectTimeoutMs,
+      callMs: LISTING_CALL_MS,
+      answerBytesMax: LISTING_ANSWER_BYTES_MAX,
+      idleMs: reconciliation.downloadIdleMs,
+    },
+    tls,
+  );
+  return createEntryListingClient({ url: dict.listingUrl, transport, clock, signatures });
+}
+
 /** The configured keys and certificates. Ends the command where one cannot be used: never on without what was asked for. */
-function keysOf({ config: { dict }, clock, log }: DictDeps): Pick<DictReadClientOptions, 'signatures' | 'tls'> {
+function keysOf(
+  { config: { dict }, clock, log }: DictDeps,
+  url: string,
+): { readonly signatures: Signatures; readonly tls?: TlsSource } {
   const deps = { clock, log: log ?? null };
   try {
     const signatures = signaturesFromFiles(deps, dict);
-    return dict.url?.startsWith('https:') === true ? { signatures, tls: tlsFromFiles(deps, dict) } : { signatures };
+    return url.startsWith('https:') ? { signatures, tls: tlsFromFiles(deps, dict) } : { signatures };
   } catch (cause) {
     if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
     throw cause;

@@ -28,9 +28,14 @@ import type { Database } from '../src/platform/postgres/database.ts';
 import { decideApproval } from '../src/reconcile/approval.ts';
 import { readUndecided } from '../src/reconcile/approval-store.ts';
 import { listCovered } from '../src/reconcile/covered-divergences.ts';
+import { LISTING_DEFAULTS } from '../src/reconcile/listing.ts';
+import { compareRange } from '../src/reconcile/listing-hints.ts';
+import { createListingSteps } from '../src/reconcile/listing-steps.ts';
+import { endListing, setListingPaused } from '../src/reconcile/listing-store.ts';
 import { RECONCILE_DEFAULTS } from '../src/reconcile/reconciliation.ts';
 import { resolveReview } from '../src/reconcile/review.ts';
 import { readReviews } from '../src/reconcile/review-store.ts';
+import { readRunOfListing } from '../src/reconcile/run-store.ts';
 import { createReconciliationSteps, type ReconciliationSteps } from '../src/reconcile/steps.ts';
 import { summariseReports } from '../src/report/report-summary.ts';
 import { findReport, listReports } from '../src/report/sync-report.ts';
@@ -205,6 +210,36 @@ async function review({ deps }: World): Promise<void> {
   assert.equal((await resolveReview(deps, { id: item.id, ...decision, version: item.version })).kind, 'resolved');
 }
 
+/** One page of a listing, and one range of our keys beside what it has shown. */
+async function list({ deps, clock, take }: World): Promise<void> {
+  const { database } = deps;
+  const now = clock.now();
+  const at = now.toISOString();
+  const entries = take(5).map(({ entry }) => ({ ...entry, creationDate: at, keyOwnershipDate: at, openClaimCreationDate: null }));
+  const page = { entries, unreadable: [], totalCount: 5, hasNextPage: false, responseTime: now, correlationId: 'c' };
+  const listing = { listEntries: async () => page };
+  const steps = createListingSteps({ ...deps, listing, listingSettings: LISTING_DEFAULTS });
+  const claim = await steps.claimListing({
+    listingId: randomUUID(),
+    participant: LARGE.participant,
+    syncType: 'INCREMENTAL',
+    lastSyncDate: at,
+    owner: randomUUID(),
+    requestedBy: { name: 'ana', authenticated: true },
+  });
+  assert.ok(claim.kind === 'claimed');
+  const { listingId: id } = claim;
+  assert.deepEqual(await steps.readListingPage(claim), { kind: 'reconcile' });
+  const range = { id, participant: LARGE.participant, startedAt: now };
+  const compared = await compareRange(database, range, { after: '+5511000500000', limit: 1_000 });
+  assert.ok(compared.activeKeys > 900, `${compared.activeKeys} keys of the range are active`);
+  assert.equal(await readRunOfListing(database, id, LARGE.keyType), null);
+  await database.transaction(async (tx) => {
+    assert.ok(await setListingPaused(tx, id, now, now));
+    assert.ok(await endListing(tx, id, { state: 'failed', reason: 'a test' }, now));
+  });
+}
+
 async function look({ deps, clock }: World): Promise<void> {
   const { database } = deps;
   const participants = [LARGE.participant];
@@ -280,6 +315,7 @@ test('statements on a base of 1,000,000 keys', { timeout: 600_000 }, async (t) =
       assert.match(await synchronise(world), /^in-sync/);
       await differ(world);
       await review(world);
+      await list(world);
       await look(world);
       await inspect(world);
       assert.deepEqual([...new Set(recorder.statements().flatMap(faultsOf))], []);

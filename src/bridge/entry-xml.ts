@@ -49,7 +49,11 @@ export function writeEntry(entry: Entry): XmlSource {
 
 /** `ExtendedEntry`, as every answer with an entry has it. */
 export function readEntry(answer: Fields): ExtendedEntry {
-  const entry = section(answer, 'Entry');
+  return readListedEntry(section(answer, 'Entry'));
+}
+
+/** The same, of the entry's own element. */
+export function readListedEntry(entry: Fields): ExtendedEntry {
   return {
     key: verbatim(entry, 'Key'),
     keyType: oneOf(entry, 'KeyType', KEY_TYPES),

@@ -5,13 +5,14 @@
 
 import { once } from 'node:events';
 import { Command } from 'commander';
+import type { BridgeSources } from '../bridge/grpc/bridge-methods.ts';
 import { BridgeNotStarted, type BridgeServer, startBridgeServer } from '../bridge/grpc/bridge-server.ts';
 import { type ServerSecurity, serverCredentials } from '../bridge/grpc/channel-files.ts';
 import { type Config, ConfigRefused, loadConfig } from '../config.ts';
 import { scaledClock, systemClock } from '../platform/clock.ts';
 import { KeyFileRefused } from '../platform/key-files.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
-import { channelFilesOf, type DictDeps, type OpenedDict, openDictHere, type Watch, withMetrics } from '../wire.ts';
+import { channelFilesOf, type DictDeps, openDictHere, openEntryListingHere, type Watch, withMetrics } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 
 const securities: Readonly<Record<ServerSecurity, string>> = {
@@ -39,14 +40,16 @@ async function offer(io: Io): Promise<void> {
 
 async function offerHere(io: Io, { config, clock, log }: Required<DictDeps>, watch: Watch): Promise<void> {
   const dict = await openDictHere({ config, clock, log }, watch);
+  const entries = openEntryListingHere({ config, clock, log });
   try {
-    const { server, security } = await start(config, dict, log);
+    const { server, security } = await start(config, { dict, entries }, log);
     try {
       warnOfClearText(config.bridge.host, security, log);
       io.stdout.write(
         [
           `gRPC            ${config.bridge.host}:${server.port}, ${securities[security]}`,
           `DICT            ${config.dict.url}`,
+          `Listing         ${config.dict.listingUrl ?? 'none (DICT_LISTING_URL names one)'}`,
           'Ready; Ctrl+C ends it.\n',
         ].join('\n'),
       );
@@ -56,20 +59,21 @@ async function offerHere(io: Io, { config, clock, log }: Required<DictDeps>, wat
       await server.close(config.bridge.drainMs);
     }
   } finally {
+    await entries?.close();
     await dict.close();
   }
 }
 
 async function start(
   { bridge }: Config,
-  dict: OpenedDict,
+  sources: BridgeSources,
   log: Logger,
 ): Promise<{ readonly server: BridgeServer; readonly security: ServerSecurity }> {
   const { host, port, messageBytesMax } = bridge;
   try {
     const { credentials, security } = serverCredentials(channelFilesOf(bridge));
     // Ending takes real time, however fast the program's clock runs.
-    const deps = { dict, entries: null, log, clock: systemClock };
+    const deps = { ...sources, log, clock: systemClock };
     return { server: await startBridgeServer(deps, { host, port, credentials, messageBytesMax }), security };
   } catch (cause) {
     if (cause instanceof KeyFileRefused || cause instanceof BridgeNotStarted) throw new CommandFailed(cause.message, 1, cause);

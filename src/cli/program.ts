@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
   ingest: async () => (await import('./ingest-command.ts')).ingestCommand,
   verify: async () => (await import('./verify-command.ts')).verifyCommand,
   reconcile: async () => (await import('./reconcile-command.ts')).reconcileCommand,
+  sync: async () => (await import('./sync-command.ts')).syncCommand,
   worker: async () => (await import('./worker-command.ts')).workerCommand,
   approve: async () => (await import('./approve-command.ts')).approveCommand,
   reject: async () => (await import('./approve-command.ts')).rejectCommand,

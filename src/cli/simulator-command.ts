@@ -108,6 +108,7 @@ async function simulate(io: Io, options: Options): Promise<void> {
     const about = [
       `DICT API        ${simulator.apiUrl}`,
       `CID set files   ${simulator.filesUrl}`,
+      `Listing (SOAP)  ${simulator.listingUrl}`,
       `Control         ${simulator.controlUrl ?? 'off (--control-port switches it on)'}`,
       `Signatures      ${pkiDirectory === null ? 'none (--init-pki makes keys and certificates)' : 'answers are signed, bodies have to be'}`,
       `TLS             ${pkiDirectory === null ? 'none (--init-pki)' : 'mutual: clients have to show a certificate of the same authority'}`,

@@ -186,6 +186,11 @@ const optionTable = {
       'DICT’s API, such as https://dict.pi.rsfn.net.br:16422/api/v2/. Not set: commands that ask DICT are refused; demo brings its own simulator.',
       { env: 'DICT_URL' },
     ),
+    listingUrl: unset(
+      address('https', 'http'),
+      'The operation GetKeys (SOAP) of a directory that lists a participant’s entries by pages, such as https://dict.bcb.gov.br/api/v1/dict/entries/list. Not set: "sync" is refused.',
+      { env: 'DICT_LISTING_URL' },
+    ),
     filesHosts: unset(hosts, 'The hosts that CID set files may come from. Not set: only the host of DICT_URL, on any port.', {
       env: 'DICT_FILES_HOSTS',
     }),

@@ -9,7 +9,7 @@
 
 import { createHash, type KeyObject, sign, type X509Certificate } from 'node:crypto';
 import { issuerSerialOf, refuseWeakKey } from './certificate.ts';
-import { element, parseXml, writeXml, type XmlElement, type XmlSource } from './xml.ts';
+import { element, parseXml, writeXml, type XmlElement, type XmlLimits, type XmlSource } from './xml.ts';
 import { canonicalXml } from './xml-canonical.ts';
 
 /** The words of the shape. */
@@ -26,6 +26,9 @@ export const SIGNATURE_WORDS = {
 export type XmlSigner = (document: string) => string;
 
 const declaration = ` xmlns:ds="${SIGNATURE_WORDS.namespace}"`;
+
+/** What is signed is of our own making: a page of 1,000 entries is larger than what a stranger may send. */
+const OWN_DOCUMENT_LIMITS: XmlLimits = { bytesMax: 16 * 1024 * 1024, depthMax: 32, elementsMax: 200_000 };
 
 /**
  * A signer for this key and its certificate. The signer throws XmlInvalid for what is no XML, and TypeError for a document that
@@ -45,7 +48,7 @@ export function xmlSigner(privateKey: KeyObject, certificate: X509Certificate): 
   const keyInfo = canonicalXml(parseXml(writeXml(keyInfoSource)));
   const keyInfoDigest = sha256Base64(keyInfo);
   return (document) => {
-    const root = parseXml(document);
+    const root = parseXml(document, OWN_DOCUMENT_LIMITS);
     refuseSigned(root);
     const signedInfo = signedInfoXml(keyInfoDigest, sha256Base64(canonicalXml(root)));
     const value = sign('sha256', Buffer.from(signedInfo), privateKey).toString('base64');

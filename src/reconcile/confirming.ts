@@ -74,7 +74,8 @@ async function again(deps: ReconcileDeps, input: StepInput, run: OpenRun, reason
     await change(deps, input, { confirmRunId: null, unconfirmed: run.unconfirmed + 1, reason });
     return sleepNext(deps, 'confirming', run.rung, askAgainMs);
   }
-  if (run.rung === 'log' && !reason.startsWith('unavailable')) return toRung(deps, input, run, 'file');
+  const climbs = run.rung === 'log' || run.rung === 'listing';
+  if (climbs && !reason.startsWith('unavailable') && run.listingType !== 'INCREMENTAL') return toRung(deps, input, run, 'file');
   const { byState } = await tallyRun(deps.database, run.id);
   const left = (byState.open ?? 0) + (byState.review ?? 0);
   const repaired = byState.applied ?? 0;
@@ -112,6 +113,7 @@ async function diverged(deps: ReconcileDeps, input: StepInput, run: OpenRun, con
 
 /** The next rung, or the end of the ladder. */
 async function climb(deps: ReconcileDeps, input: StepInput, run: OpenRun, outcome: VerificationOutcome | null): Promise<Next> {
+  if (run.listingType === 'INCREMENTAL') return leaveToFull(deps, input, run);
   if (run.comparedSeq === null) return toRung(deps, input, run, 'file');
   if (run.scanId === null) return toRung(deps, input, run, 'scan');
   const { byState } = await tallyRun(deps.database, run.id);
@@ -126,6 +128,16 @@ async function climb(deps: ReconcileDeps, input: StepInput, run: OpenRun, outcom
     state: 'failed',
     reason: 'unresolved: log, file and scan found all they can, DICT still says NOK',
     evidence,
+  });
+}
+
+/** An incremental listing may lead to repairs, never to orphans: those that a CID set file shows are for a run that looks at every key. */
+async function leaveToFull(deps: ReconcileDeps, input: StepInput, run: OpenRun): Promise<Next> {
+  const { byState } = await tallyRun(deps.database, run.id);
+  const left = (byState.open ?? 0) + (byState.review ?? 0);
+  return finish(deps, input, {
+    state: 'partial',
+    reason: `DICT and base still differ beyond what has changed lately (${left} open): a FULL synchronisation or "reconcile" finds where`,
   });
 }
 

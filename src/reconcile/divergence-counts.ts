@@ -35,7 +35,7 @@ export interface DictSide {
   readonly waiting: boolean;
   /** CIDs of DICT's whose key could not be learnt. */
   readonly keyless: number;
-  /** DICT's last 404 for a CID that it alone had. */
+  /** DICT's last 404 for a CID that it alone had; not for one that a listing made us reckon with. */
   readonly vanishedAt: Date | null;
 }
 
@@ -48,7 +48,8 @@ export async function readDictSide(sql: Sql, runId: string): Promise<DictSide> {
        (SELECT count(*) FROM dict_divergences
          WHERE reconciliation_id = $1 AND side = 'dict' AND state = 'open' AND key IS NULL) AS keyless,
        (SELECT max(proved_at) FROM dict_divergences
-         WHERE reconciliation_id = $1 AND side = 'dict' AND state = 'dropped' AND key IS NULL) AS "vanishedAt"`,
+         WHERE reconciliation_id = $1 AND side = 'dict' AND state = 'dropped' AND key IS NULL
+           AND found_by <> 'listing') AS "vanishedAt"`,
     [runId],
   );
   return rows[0] ?? { waiting: false, keyless: 0, vanishedAt: null };

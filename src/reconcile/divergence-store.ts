@@ -15,7 +15,7 @@ export type DivergenceState = 'found' | 'deferred' | 'settled' | 'applied' | 're
 /** Who alone has the CID; `row`: an entry of ours that does not hash to its own CID. */
 export type DivergenceSide = 'dict' | 'local' | 'row';
 
-export type FoundBy = 'log' | 'residual' | 'file' | 'scan' | 'recheck';
+export type FoundBy = 'listing' | 'log' | 'residual' | 'file' | 'scan' | 'recheck';
 
 export interface Divergence {
   readonly id: number;
@@ -75,7 +75,8 @@ export async function insertDifferences(
      FROM jsonb_to_recordset($4) AS given (side text, cid text, found_by text, since timestamptz, due_at timestamptz,
        carried_from bigint)
      ON CONFLICT (reconciliation_id, side, cid) DO UPDATE
-     SET state = excluded.state, since = excluded.since, due_at = excluded.due_at, approval_id = NULL, updated_at = excluded.updated_at
+     SET state = excluded.state, found_by = CASE known.found_by WHEN 'listing' THEN excluded.found_by ELSE known.found_by END,
+       since = excluded.since, due_at = excluded.due_at, approval_id = NULL, updated_at = excluded.updated_at
      WHERE known.state IN ('applied', 'open', 'dropped', 'paired')`,
     [
       run.id,
@@ -250,10 +251,14 @@ export async function carryOpen(
   return rowCount;
 }
 
-/** CIDs of a run's divergences that are open or with a person, as hex: a verification that meets them again tells nothing new. */
+/**
+ * CIDs of a run's divergences that are open or with a person, as hex: a verification that meets them again tells nothing new. But what
+ * only a listing has shown to be missing at DICT was not judged yet, for want of the log's word or the file's.
+ */
 export async function knownUnsettled(sql: Sql, runId: string): Promise<Set<string>> {
   const { rows } = await sql.query<{ cid: Buffer; localCid: Buffer | null }>(
-    `SELECT cid, local_cid AS "localCid" FROM dict_divergences WHERE reconciliation_id = $1 AND state IN ('open', 'review')`,
+    `SELECT cid, local_cid AS "localCid" FROM dict_divergences WHERE reconciliation_id = $1 AND state IN ('open', 'review')
+       AND NOT (found_by = 'listing' AND side = 'local')`,
     [runId],
   );
   return new Set(

@@ -82,8 +82,19 @@ function judgeOne(
       provedAt: null,
     };
   }
-  const verdict = judgeLocalCid(divergence.cid, found.answer, stored, around);
+  const judged = judgeLocalCid(divergence.cid, found.answer, stored, around);
+  const verdict = divergence.foundBy === 'listing' ? unprovenOrphan(judged) : judged;
   return { divergence, stored, verdict, provedAt: found.answer.responseTime };
+}
+
+/**
+ * A key that a listing has not shown, and whose CID DICT answers with 404: the page may have passed it over, and DICT may have it under
+ * a CID that nobody here knows (rules R3 and R17). Only the log or the CID set file shows both halves.
+ */
+function unprovenOrphan(verdict: Verdict): Verdict {
+  if (verdict.verdict !== 'settled') return verdict;
+  const reason = 'neither listed nor known by its CID; whether DICT has the key otherwise, its log or the CID set file will tell';
+  return { verdict: 'open', reason, key: verdict.key };
 }
 
 /** Orphans whose key DICT has under a CID that we had before are no orphans: that CID is what DICT has and we have not. */

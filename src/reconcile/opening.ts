@@ -8,6 +8,7 @@ import type { Participant } from '../dict/participant.ts';
 import { type Actor, appendAudit } from '../ledger/audit.ts';
 import { assert } from '../platform/assert.ts';
 import { lastAnswered } from '../verify/verification-store.ts';
+import type { SyncType } from './listing.ts';
 import { readPolicy } from './participant-policy.ts';
 import type { ReconcileDeps, Rung } from './reconciliation.ts';
 import { insertRun, lastRepairSeq, readOpenRun } from './run-store.ts';
@@ -21,6 +22,8 @@ export interface OpeningRequest {
   readonly verificationRunId: string | null;
   /** Where to begin. Default: the log. */
   readonly fromRung?: Rung;
+  /** Whose hints it judges; it then begins at the rung `listing`. */
+  readonly listing?: { readonly id: string; readonly syncType: SyncType };
 }
 
 export type Opening =
@@ -46,6 +49,7 @@ export async function openReconciliation(
   }
   const question = request.verificationRunId === null ? null : await lastAnswered(database, request.verificationRunId);
   const id = deps.newId();
+  const rung = request.listing === undefined ? (request.fromRung ?? 'log') : 'listing';
   return database.transaction(async (tx): Promise<Opening> => {
     const open = await readOpenRun(tx, participant, keyType);
     if (open !== null) return { kind: 'attached', runId: open.id };
@@ -58,12 +62,13 @@ export async function openReconciliation(
       id,
       participant,
       keyType,
-      rung: request.fromRung ?? 'log',
-      trigger: request.verificationRunId === null ? 'operator' : 'verification',
+      rung,
+      trigger: triggerOf(request),
       requestedBy: requestedBy.name,
       authenticated: requestedBy.authenticated,
       verificationRunId: request.verificationRunId,
       verificationSeq: question?.seq ?? null,
+      listing: request.listing ?? null,
       now,
     });
     if (!inserted) {
@@ -81,10 +86,15 @@ export async function openReconciliation(
         kind: 'reconciliation',
         action: 'RECONCILIATION_OPENED',
         outcome: 'success',
-        details: { rung: request.fromRung ?? 'log', verification_run_id: request.verificationRunId },
+        details: { rung, verification_run_id: request.verificationRunId, listing_id: request.listing?.id ?? null },
         correlationId: id,
       },
     ]);
     return { kind: 'opened', runId: id };
   });
+}
+
+function triggerOf({ listing, verificationRunId }: OpeningRequest): 'listing' | 'operator' | 'verification' {
+  if (listing !== undefined) return 'listing';
+  return verificationRunId === null ? 'operator' : 'verification';
 }

@@ -9,8 +9,11 @@ import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/postgres/database.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 
-/** From the cheapest proof to the dearest: DICT's event log, the CID set file, recomputing every row. */
-export type Rung = 'log' | 'file' | 'scan';
+/**
+ * From the cheapest proof to the dearest: DICT's event log, the CID set file, recomputing every row. `listing` stands before them where
+ * a paged listing of entries has given hints: none of them is a proof.
+ */
+export type Rung = 'listing' | 'log' | 'file' | 'scan';
 
 export type OpenState =
   | 'requested'

@@ -8,6 +8,7 @@ import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
 import type { VSync } from '../vsync/vsync.ts';
+import type { SyncType } from './listing.ts';
 import type { EndState, OpenState, ReconciliationState, Rung } from './reconciliation.ts';
 
 /** A run as it stands in the database. */
@@ -19,6 +20,9 @@ export interface Run {
   readonly rung: Rung;
   readonly rounds: number;
   readonly unconfirmed: number;
+  /** The listing whose hints it judges, and of which kind; null where none was read. */
+  readonly listingId: string | null;
+  readonly listingType: SyncType | null;
   readonly verificationRunId: string | null;
   readonly verificationSeq: number | null;
   readonly confirmRunId: string | null;
@@ -62,6 +66,8 @@ const columnOf = {
   rung: 'rung',
   rounds: 'rounds',
   unconfirmed: 'unconfirmed',
+  listingId: 'listing_id',
+  listingType: 'listing_type',
   verificationRunId: 'verification_run_id',
   verificationSeq: 'verification_seq',
   confirmRunId: 'confirm_run_id',
@@ -111,11 +117,12 @@ export interface NewRun {
   readonly participant: Participant;
   readonly keyType: KeyType;
   readonly rung: Rung;
-  readonly trigger: 'verification' | 'operator';
+  readonly trigger: 'verification' | 'operator' | 'listing';
   readonly requestedBy: string;
   readonly authenticated: boolean;
   readonly verificationRunId: string | null;
   readonly verificationSeq: number | null;
+  readonly listing: { readonly id: string; readonly syncType: SyncType } | null;
   readonly now: Date;
 }
 
@@ -124,8 +131,8 @@ export async function insertRun(tx: Transaction, run: NewRun): Promise<boolean> 
   const { rowCount } = await tx.query(
     `INSERT INTO dict_reconciliations (id, participant, key_type, state, rung, rounds, unconfirmed, verification_run_id,
        verification_seq, trigger, requested_by, authenticated, fencing_token, file_polls, file_failures, files_requested,
-       files_lost, by_cid_reads, started_at, updated_at)
-     VALUES ($1, $2, $3, 'requested', $4, 0, 0, $5, $6, $7, $8, $9, 0, 0, 0, 0, 0, 0, $10, $10)
+       files_lost, by_cid_reads, started_at, updated_at, listing_id, listing_type)
+     VALUES ($1, $2, $3, 'requested', $4, 0, 0, $5, $6, $7, $8, $9, 0, 0, 0, 0, 0, 0, $10, $10, $11, $12)
      ON CONFLICT (participant, key_type) WHERE ended_at IS NULL DO NOTHING`,
     [
       run.id,
@@ -138,6 +145,8 @@ export async function insertRun(tx: Transaction, run: NewRun): Promise<boolean> 
       run.requestedBy,
       run.authenticated,
       run.now,
+      run.listing?.id ?? null,
+      run.listing?.syncType ?? null,
     ],
   );
   return rowCount === 1;
@@ -155,6 +164,15 @@ export async function readOpenRun(sql: Sql, participant: Participant, keyType: K
     `SELECT ${columns} FROM dict_reconciliations WHERE participant = $1 AND key_type = $2 AND ended_at IS NULL`,
     [participant, keyType],
   );
+  return rows[0] ?? null;
+}
+
+/** The run that judges a listing's hints about one key type; null where none was opened yet. */
+export async function readRunOfListing(sql: Sql, listingId: string, keyType: KeyType): Promise<Run | null> {
+  const { rows } = await sql.query<Run>(`SELECT ${columns} FROM dict_reconciliations WHERE listing_id = $1 AND key_type = $2`, [
+    listingId,
+    keyType,
+  ]);
   return rows[0] ?? null;
 }
 
@@ -220,6 +238,8 @@ export type RunChange = Partial<
     | 'id'
     | 'participant'
     | 'keyType'
+    | 'listingId'
+    | 'listingType'
     | 'state'
     | 'requestedBy'
     | 'authenticated'

@@ -54,15 +54,20 @@ async function readTotals(sql: Sql, query: SummaryQuery): Promise<ReportTotals> 
        WHERE started_at >= $1 AND started_at < $2 AND ($3::text IS NULL OR participant = $3)
          AND ($4::text IS NULL OR key_type = $4)
      ), latest AS (
-       SELECT DISTINCT ON (participant, key_type) total_keys_local FROM chosen
+       SELECT DISTINCT ON (participant, key_type) participant, key_type, total_keys_local FROM chosen
        WHERE total_keys_local IS NOT NULL ORDER BY participant, key_type, started_at DESC
+     ), by_participant AS (
+       -- A report of all key types at once counts the same keys as those of each: the fuller picture counts.
+       SELECT greatest(sum(total_keys_local) FILTER (WHERE key_type = 'ALL'),
+         sum(total_keys_local) FILTER (WHERE key_type <> 'ALL')) AS keys
+       FROM latest GROUP BY participant
      )
      SELECT count(*) AS runs,
        count(*) FILTER (WHERE status = 'RUNNING') AS running,
        count(*) FILTER (WHERE status = 'COMPLETED') AS completed,
        count(*) FILTER (WHERE status = 'PARTIAL') AS partial,
        count(*) FILTER (WHERE status = 'FAILED') AS failed,
-       (SELECT coalesce(sum(total_keys_local), 0)::bigint FROM latest) AS keys,
+       (SELECT coalesce(sum(keys), 0)::bigint FROM by_participant) AS keys,
        coalesce(sum(missing_local_count), 0) AS "missingLocal",
        coalesce(sum(outdated_local_count), 0) AS "outdatedLocal",
        coalesce(sum(orphaned_count), 0) AS orphaned,

@@ -13,7 +13,7 @@ export interface ReportOpening {
   readonly startedAt: Date;
   readonly participant: string;
   readonly keyType: string;
-  /** RECONCILIATION, or VERIFICATION where nothing was to be repaired. */
+  /** RECONCILIATION; FULL or INCREMENTAL where a listing of entries was compared, of all key types at once (`ALL`). */
   readonly syncType: string;
   readonly requestedBy: string;
 }

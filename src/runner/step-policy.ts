@@ -23,6 +23,8 @@ export const stepPolicies = {
   dict: { timeLimitMs: 30 * secondMs, tries: 10, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
   /** Reads many pages or entries of DICT, waiting for its token buckets. */
   dictBatch: { timeLimitMs: 30 * minuteMs, tries: 10, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
+  /** One page of a listing of entries, as INT-003 has it: 3 tries, 5 s doubling, 120 s each. */
+  listingPage: { timeLimitMs: 2 * minuteMs, tries: 3, firstWaitMs: 5 * secondMs, factor: 2, longestWaitMs: minuteMs },
   database: { timeLimitMs: 10 * secondMs, tries: 5, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
   databaseBulk: { timeLimitMs: 5 * minuteMs, tries: 5, firstWaitMs: secondMs, factor: 2, longestWaitMs: 30 * secondMs },
   download: { timeLimitMs: null, tries: 5, firstWaitMs: 5 * secondMs, factor: 2, longestWaitMs: minuteMs },
@@ -55,7 +57,12 @@ export class StepTimedOut extends Error {
   }
 }
 
-/** The wait before the try that follows the given one (counted from 1). */
-export function waitBeforeNextMs(policy: StepPolicy, failedTries: number): number {
-  return Math.min(policy.longestWaitMs, policy.firstWaitMs * policy.factor ** (failedTries - 1));
+/** DICT is not asked again before it said, but somebody who says "tomorrow" does not stop a step for so long. */
+const retryAfterMaxMs = 10 * minuteMs;
+
+/** The wait before the try that follows the given one (counted from 1); never shorter than DICT's `Retry-After`. */
+export function waitBeforeNextMs(policy: StepPolicy, failedTries: number, failure?: unknown): number {
+  const wait = Math.min(policy.longestWaitMs, policy.firstWaitMs * policy.factor ** (failedTries - 1));
+  const asked = failure instanceof DictError ? (failure.retryAfterSec ?? 0) * secondMs : 0;
+  return Math.max(wait, Math.min(asked, retryAfterMaxMs));
 }

@@ -15,12 +15,8 @@ import { verificationKinds } from './verification-run.ts';
 
 type AllSteps = SynchronisationSteps & VerificationSteps & ReconciliationSteps;
 
-const kinds: { readonly [Name in keyof AllSteps]: StepKind } = {
-  ...verificationKinds,
-  beginSynchronisation: 'database',
-  openReconciliation: 'database',
-  endSynchronisation: 'databaseBulk',
-  tidyUp: 'databaseBulk',
+/** Which policy each step of a reconciliation has. */
+export const reconciliationKinds: { readonly [Name in keyof ReconciliationSteps]: StepKind } = {
   claimReconciliation: 'database',
   failReconciliation: 'database',
   beginReconciliation: 'databaseBulk',
@@ -32,6 +28,15 @@ const kinds: { readonly [Name in keyof AllSteps]: StepKind } = {
   awaitApproval: 'databaseBulk',
   applyRepairs: 'dictBatch',
   confirmReconciliation: 'databaseBulk',
+};
+
+const kinds: { readonly [Name in keyof AllSteps]: StepKind } = {
+  ...verificationKinds,
+  ...reconciliationKinds,
+  beginSynchronisation: 'database',
+  openReconciliation: 'database',
+  endSynchronisation: 'databaseBulk',
+  tidyUp: 'databaseBulk',
 };
 
 export type SynchronisationRunDeps = RunnerDeps & SynchronisationDeps;

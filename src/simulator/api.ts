@@ -8,9 +8,10 @@ import { element, parseXml, writeXml, type XmlElement, XmlInvalid } from '../pla
 import type { Answer } from './answer.ts';
 import { type Behaviour, misbehave, type Operation, type OperationCall } from './behaviour.ts';
 import { isoOf, type Parts, type Reply } from './call.ts';
-import { type OperationRow, operationAt, requesterIn } from './operation-table.ts';
+import { type OperationRow, operationAt, requesterIn, soapOperationAt } from './operation-table.ts';
 import { Problem, problemAnswer } from './problem.ts';
 import { signedAnswer, signedDocument } from './signature.ts';
+import { payloadOf, soapAnswer } from './soap.ts';
 
 export interface ApiRequest {
   readonly method: string;
@@ -34,6 +35,8 @@ const BASE_PATH = '/api/v2';
 interface Located {
   readonly row: OperationRow;
   readonly argument: string;
+  /** Whether it came over SOAP; `document` is then the envelope's payload. */
+  readonly soap: boolean;
   readonly query: URLSearchParams;
   readonly document: XmlElement | null;
   readonly call: OperationCall;
@@ -56,29 +59,31 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   }
 
   async function handle(request: ApiRequest): Promise<ApiOutcome> {
-    const outcome = await answered(request);
-    return outcome === null ? null : signedAnswer(parts.settings, outcome);
+    const { outcome, soap } = await answered(request);
+    if (outcome === null) return null;
+    const signed = signedAnswer(parts.settings, outcome);
+    return soap ? soapAnswer(signed) : signed;
   }
 
-  async function answered(request: ApiRequest): Promise<ApiOutcome> {
+  async function answered(request: ApiRequest): Promise<{ readonly outcome: ApiOutcome; readonly soap: boolean }> {
     let located: Located;
     try {
       located = locate(parts, request);
     } catch (error) {
       const answer = refusal(error);
       count('unknown', answer.status);
-      return answer;
+      return { outcome: answer, soap: false };
     }
     const outcome = await perform(located, request);
     count(located.row.operation, outcome?.status ?? 0);
-    return outcome;
+    return { outcome, soap: located.soap };
   }
 
   async function perform(located: Located, request: ApiRequest): Promise<ApiOutcome> {
     const { row, call } = located;
     const before = await misbehave(deps, (behaviour) => behaviour.before?.(call));
     if (before.struck) return charged(located, before.outcome);
-    if (call.participant !== null && !parts.buckets.allows(call.participant, row.policy)) {
+    if (call.participant !== null && row.policy !== null && !parts.buckets.allows(call.participant, row.policy)) {
       return charged(located, refusal(new Problem('RateLimited', '')));
     }
     const answer = run(located, request);
@@ -89,7 +94,8 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
 
   function charged(located: Located, outcome: ApiOutcome): ApiOutcome {
     const { participant } = located.call;
-    if (outcome !== null && participant !== null) parts.buckets.charge(participant, located.row.policy, outcome.status);
+    const { policy } = located.row;
+    if (outcome !== null && participant !== null && policy !== null) parts.buckets.charge(participant, policy, outcome.status);
     return outcome;
   }
 
@@ -97,7 +103,7 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
     const { row, argument, query } = located;
     const nowMs = parts.settings.clock.now().getTime();
     try {
-      const document = row.method === 'GET' ? null : checkedBody(parts, request, located.document);
+      const document = row.method === 'GET' ? null : checkedBody(parts, request, located);
       return written(parts, row.run(parts, { argument, query, headers: request.headers, document, nowMs }));
     } catch (error) {
       return refusal(error);
@@ -110,9 +116,12 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
 function locate(parts: Parts, request: ApiRequest): Located {
   const url = URL.parse(request.url, 'http://dict.invalid');
   const path = url?.pathname ?? '';
-  const found = path.startsWith(`${BASE_PATH}/`) ? operationAt(request.method, path.slice(BASE_PATH.length)) : null;
+  const soapRow = soapOperationAt(request.method, path);
+  const restFound = path.startsWith(`${BASE_PATH}/`) ? operationAt(request.method, path.slice(BASE_PATH.length)) : null;
+  const found = soapRow === null ? restFound : { row: soapRow, argument: '' };
   if (url === null || found === null) throw new Problem('NotFound', `There is no operation at ${request.method} ${path}`);
-  const document = found.row.method === 'GET' ? null : readable(request.body);
+  const body = found.row.method === 'GET' ? null : readable(request.body);
+  const document = soapRow === null ? body : payloadOf(body);
   const named =
     requesterIn(found.row, request.headers, url.searchParams, document) ??
     // An update of nothing but the owner names no participant: it is the one who has the entry.
@@ -121,6 +130,7 @@ function locate(parts: Parts, request: ApiRequest): Located {
   const participant = named !== null && isParticipant(named) ? named : null;
   return {
     ...found,
+    soap: soapRow !== null,
     query: url.searchParams,
     document,
     call: { operation: found.row.operation, participant, path },
@@ -138,16 +148,22 @@ function readable(body: Uint8Array): XmlElement | null {
 }
 
 const CONTENT_TYPE = /^application\/xml\s*(;\s*charset="?utf-8"?\s*)?$/i;
+const SOAP_CONTENT_TYPE = /^text\/xml\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
 /** The body, of which only what was signed is left where signatures are verified. */
-function checkedBody(parts: Parts, request: ApiRequest, document: XmlElement | null): XmlElement {
+function checkedBody(parts: Parts, request: ApiRequest, { soap, document }: Located): XmlElement {
   if (request.headers['content-encoding'] !== undefined) {
     throw new Problem('BadRequest', 'Could not parse request body: requests must not be compressed');
   }
-  if (!CONTENT_TYPE.test(request.headers['content-type'] ?? '')) {
-    throw new Problem('BadRequest', 'Could not parse request body: Content-Type is not application/xml; charset=UTF-8');
+  if (!(soap ? SOAP_CONTENT_TYPE : CONTENT_TYPE).test(request.headers['content-type'] ?? '')) {
+    const wanted = soap ? 'text/xml; charset=utf-8' : 'application/xml; charset=UTF-8';
+    throw new Problem('BadRequest', `Could not parse request body: Content-Type is not ${wanted}`);
   }
-  if (document === null) throw new Problem('BadRequest', 'Could not parse request body: it is not XML in UTF-8');
+  if (soap && request.headers['soapaction']?.replaceAll('"', '') !== 'GetKeys') {
+    throw new Problem('BadRequest', 'Could not parse request: SOAPAction is not GetKeys');
+  }
+  const wanted = soap ? 'one document in an envelope of SOAP 1.1' : 'XML in UTF-8';
+  if (document === null) throw new Problem('BadRequest', `Could not parse request body: it is not ${wanted}`);
   return signedDocument(parts.settings, document);
 }
 

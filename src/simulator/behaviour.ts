@@ -22,6 +22,7 @@ export const OPERATIONS = [
   'getEntry',
   'confirmClaim',
   'completeClaim',
+  'getKeys',
   'downloadCidSetFile',
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];

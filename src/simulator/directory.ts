@@ -31,6 +31,8 @@ export interface EntryRecord extends Attributes {
   readonly cid: string;
   readonly createdMs: number;
   readonly ownedSinceMs: number;
+  /** When it last changed; what a listing since some time goes by. */
+  updatedMs: number;
   openClaimMs: number | null;
   /** By a judge's order: exists and counts, but cannot be read. */
   blocked: boolean;
@@ -93,6 +95,7 @@ export function entryRecord(
     cid: cidOf(attributes, origin.requestId),
     createdMs: origin.createdMs,
     ownedSinceMs: origin.ownedSinceMs,
+    updatedMs: origin.createdMs,
     openClaimMs: null,
     blocked: false,
   };
@@ -163,6 +166,7 @@ export function createDirectory(settings: { readonly logEventsMax: number }): Di
       const scope = scopeOf(add.participant, add.keyType);
       byKey.set(add.key, add);
       scope.byCid.set(add.cid, add);
+      if (remove !== undefined) add.updatedMs = change.atMs;
       record(scope, 'ADDED', add.cid, change);
       remember(add);
     }

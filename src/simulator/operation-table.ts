@@ -4,6 +4,7 @@ import type { XmlElement } from '../platform/xml.ts';
 import type { Operation } from './behaviour.ts';
 import { type Call, type Parts, type Reply, textAt } from './call.ts';
 import { completeClaim, confirmClaim } from './claim-operations.ts';
+import { GET_KEYS_PATH, getKeys } from './entry-list-operation.ts';
 import { createEntry, deleteEntry, getEntry, updateEntry } from './entry-operations.ts';
 import { getPolicy, listPolicies } from './policy-operations.ts';
 import {
@@ -20,7 +21,8 @@ export interface OperationRow {
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Below /api/v2; the group is the call's argument. */
   readonly path: RegExp;
-  readonly policy: PolicyName;
+  /** Null: the operation has no limit. */
+  readonly policy: PolicyName | null;
   /** Where a request with a body names its participant. */
   readonly participantPath: readonly string[];
   readonly run: (parts: Parts, call: Call) => Reply;
@@ -30,7 +32,7 @@ function row(
   operation: Operation,
   method: OperationRow['method'],
   path: RegExp,
-  policy: PolicyName,
+  policy: PolicyName | null,
   run: OperationRow['run'],
   participantPath: readonly string[] = [],
 ): OperationRow {
@@ -55,6 +57,14 @@ const rows: readonly OperationRow[] = [
   row('confirmClaim', 'POST', /^\/claims\/([^/]+)\/confirm$/, 'CLAIMS_WRITE', confirmClaim, ['Participant']),
   row('completeClaim', 'POST', /^\/claims\/([^/]+)\/complete$/, 'CLAIMS_WRITE', completeClaim, ['Participant']),
 ];
+
+/** Beside the API: the payload of its SOAP envelope is the document. */
+const getKeysRow = row('getKeys', 'POST', new RegExp(`^${GET_KEYS_PATH}$`), null, getKeys, ['ISPB']);
+
+/** The operation over SOAP at that method and path. */
+export function soapOperationAt(method: string, path: string): OperationRow | null {
+  return method === getKeysRow.method && getKeysRow.path.test(path) ? getKeysRow : null;
+}
 
 /** The operation of a method and path below /api/v2, with the path's argument as text. */
 export function operationAt(method: string, path: string): { readonly row: OperationRow; readonly argument: string } | null {

@@ -11,6 +11,7 @@ import { cidSetFiles } from './cid-set-file.ts';
 import type { SimulatorState } from './control.ts';
 import { controlHandler } from './control-server.ts';
 import { createDirectory } from './directory.ts';
+import { GET_KEYS_PATH } from './entry-list-operation.ts';
 import { fileHandler } from './file-server.ts';
 import { type HttpHandler, type HttpListener, type ListenOptions, listen } from './http-server.ts';
 import { LOOPBACK, type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
@@ -21,6 +22,8 @@ import { tokenBuckets } from './token-bucket.ts';
 export interface Simulator {
   /** Base of the API, with a slash at the end, such as `http://127.0.0.1:4000/api/v2/`. */
   readonly apiUrl: string;
+  /** The address of GetKeys, the paged listing over SOAP. */
+  readonly listingUrl: string;
   /** Where CID set files are served, without a slash at the end. */
   readonly filesUrl: string;
   /** The control interface, or null when it is off. */
@@ -76,10 +79,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 
   try {
     filesUrl = `${await open({ host, port: settings.filesPort, tls }, fileHandler(parts, behaviours))}/cids`;
-    const apiUrl = `${await open({ host, port: settings.port, tls }, api.handle)}/api/v2/`;
+    const origin = await open({ host, port: settings.port, tls }, api.handle);
+    const apiUrl = `${origin}/api/v2/`;
+    const listingUrl = `${origin}${GET_KEYS_PATH}`;
     const control = settings.controlPort;
     const controlUrl = control === null ? null : await open({ host: LOOPBACK, port: control, tls: null }, controlHandler(state));
-    return { apiUrl, filesUrl, controlUrl, state, close };
+    return { apiUrl, listingUrl, filesUrl, controlUrl, state, close };
   } catch (error) {
     await close();
     throw error;

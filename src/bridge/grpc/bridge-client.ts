@@ -37,7 +37,8 @@ export interface BridgeClientOptions {
   readonly messageBytesMax: number;
 }
 
-type BridgeClient = DictApi & EntryListing & { close(): Promise<void> };
+/** Everything that a bridge offers. */
+export type BridgeClient = DictApi & EntryListing & { close(): Promise<void> };
 
 /** Opens no connection yet; `close` breaks off what is under way. */
 export function createBridgeClient(options: BridgeClientOptions): BridgeClient {
