@@ -6,12 +6,25 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
+import type { Signatures } from '../bridge/answer-signature.ts';
 import { createDictTrafficClient, type DictTrafficApi } from '../bridge/dict-traffic-client.ts';
 import { CommandFailed, type Io } from '../cli/io.ts';
+import { systemClock } from '../platform/clock.ts';
+import { signerFromFiles, trustFromFiles } from '../platform/key-files.ts';
+import { type DemoKeyFiles, demoKeyFiles, initDemoKeys } from '../simulator/demo-keys.ts';
+import type { SimulatorSignatures } from '../simulator/options.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
 import { type Base, type OpenedDict, openBase, openDict } from '../wire.ts';
-import { DEMO, type DemoOptions } from './settings.ts';
 import { type StoryClock, storyClock } from './story-clock.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Where everything stays; null: a temporary directory that goes. */
+  readonly keep: string | null;
+  /** Seconds of the world's clock in one of ours, and how long before the present it begins. */
+  readonly scale: number;
+  readonly headStartMs: number;
+}
 
 export interface DemoWorld {
   readonly directory: string;
@@ -49,8 +62,33 @@ function demoDirectory(io: Io, keep: string | null): string {
   return directory;
 }
 
+/** Keys and certificates of both sides, made for this world alone. */
+function signingFiles(directory: string): DemoKeyFiles {
+  const pki = path.join(directory, 'pki');
+  initDemoKeys(pki, systemClock.now());
+  return demoKeyFiles(pki);
+}
+
+function dictSide({ dictSigning, participantSigning }: DemoKeyFiles): SimulatorSignatures {
+  const sign = signerFromFiles({ ...dictSigning, passphrase: null });
+  return { sign, trust: trustFromFiles(participantSigning.certificateFile) };
+}
+
+function participantSide({ dictSigning, participantSigning }: DemoKeyFiles): Signatures {
+  const sign = signerFromFiles({ ...participantSigning, passphrase: null });
+  return { sign, trust: trustFromFiles(dictSigning.certificateFile), answers: 'required', errors: 'required' };
+}
+
+function participantSettings({ dictSigning, participantSigning }: DemoKeyFiles): Readonly<Record<string, string>> {
+  return {
+    DICT_VSYNC_DICT_SIGNING_KEY: participantSigning.keyFile,
+    DICT_VSYNC_DICT_SIGNING_CERTIFICATE: participantSigning.certificateFile,
+    DICT_VSYNC_DICT_TRUST_STORE: dictSigning.certificateFile,
+  };
+}
+
 /** Opens it all; what was opened is closed again where a later part fails. */
-export async function openWorld(io: Io, options: DemoOptions): Promise<DemoWorld> {
+export async function openWorld(io: Io, options: WorldOptions): Promise<DemoWorld> {
   const directory = demoDirectory(io, options.keep);
   const closings: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -60,15 +98,17 @@ export async function openWorld(io: Io, options: DemoOptions): Promise<DemoWorld
     if (options.keep === null) rmSync(directory, { recursive: true, force: true });
   });
   try {
-    const clock = storyClock(DEMO.scale, DEMO.headStartMs);
-    const simulator = await startSimulator({ clock, seed: options.seed });
+    const clock = storyClock(options.scale, options.headStartMs);
+    const keys = signingFiles(directory);
+    const simulator = await startSimulator({ clock, seed: options.seed, signatures: dictSide(keys) });
     closings.push(() => simulator.close());
-    const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl };
+    const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl, ...participantSettings(keys) };
     const base = { ...(await openBase({ ...io, env: { ...env, DICT_VSYNC_LOG_LEVEL: 'error' }, cwd: directory })), clock };
     closings.push(() => base.close());
     const dict = openDict(base);
     closings.push(() => dict.close());
-    const channels = createDictTrafficClient({ apiUrl: simulator.apiUrl, clock, random: Math.random });
+    const signatures = participantSide(keys);
+    const channels = createDictTrafficClient({ apiUrl: simulator.apiUrl, clock, random: Math.random, signatures });
     closings.push(() => channels.close());
     return { directory, simulator, base, clock, dict, channels, env, close };
   } catch (cause) {
