@@ -8,7 +8,9 @@ import { rehearse, STEPS } from '../demo/homologation/rehearsal.ts';
 import { rehearsalLog } from '../demo/homologation/rehearsal-log.ts';
 import { CLAIMABLE_KEY_TYPES, type ClaimableKeyType, KEYS_MAX, KEYS_MIN } from '../demo/homologation/settings.ts';
 import type { Rehearsed } from '../demo/homologation/verdict.ts';
+import { maskKey } from '../ledger/masking.ts';
 import { CommandFailed, type Io } from './io.ts';
+import { table } from './table.ts';
 
 interface Options {
   readonly keyType: ClaimableKeyType;
@@ -45,14 +47,62 @@ export function homologationCommand(io: Io): Command {
     .action(async ({ inLog, json, ...options }: Options) => {
       const logOf = rehearsalLog(io, STEPS, json === true);
       const rehearsed = await rehearse(io, { ...options, inLog: inLog === true }, logOf);
-      if (json === true) io.stdout.write(`${JSON.stringify(rehearsed, null, 2)}\n`);
+      if (json === true) io.stdout.write(`${JSON.stringify(asJson(rehearsed), null, 2)}\n`);
       else show(io, rehearsed);
       if (!rehearsed.passed) throw new CommandFailed('homologation: the rehearsal was not passed; the checks above say where');
     });
 }
 
-function show(io: Io, { checks, passed }: Rehearsed): void {
-  for (const { name, passed: held, seen } of checks)
-    io.stdout.write(`      ${held ? 'ok  ' : 'FAIL'}  ${name.padEnd(12)}  ${seen}\n`);
-  io.stdout.write(passed ? 'OK\n' : 'not OK\n');
+const times = ['beganAt', 'testBeganAt', 'endedAt'] as const;
+
+/** What was found, without a key in clear, although these are nobody's: people keep such lines. */
+function divergencesOf({ repairs, options }: Rehearsed) {
+  return repairs.planted.map(({ key, kind, found, repaired }) => ({
+    key: maskKey(key, options.keyType),
+    kind,
+    foundAs: found?.kind ?? null,
+    foundBy: found?.by ?? null,
+    repaired,
+  }));
+}
+
+function asJson(rehearsed: Rehearsed): Record<string, unknown> {
+  const { passed, options, checks, reconciled, registered, comparison, calls, log } = rehearsed;
+  return {
+    passed,
+    test: options,
+    checks,
+    ...Object.fromEntries(times.map((name) => [name, rehearsed.times[name]])),
+    reconciliation: reconciled,
+    divergences: divergencesOf(rehearsed),
+    vsyncBefore: registered.vsync,
+    vsyncAfter: comparison.vsync,
+    calls,
+    log,
+  };
+}
+
+function show(io: Io, rehearsed: Rehearsed): void {
+  const divergences = table(
+    [
+      { title: 'key', value: ({ key }) => key },
+      { title: 'planted', value: ({ kind }) => kind },
+      { title: 'found as', value: ({ foundAs }) => foundAs ?? 'not found' },
+      { title: 'by', value: ({ foundBy }) => foundBy ?? '' },
+      { title: 'repaired', value: ({ repaired }) => (repaired ? 'yes' : 'NO') },
+    ],
+    divergencesOf(rehearsed),
+  );
+  const checks = table(
+    [
+      { title: 'check', value: ({ name }) => name },
+      { title: '', value: ({ passed }) => (passed ? 'ok' : 'FAILED') },
+      { title: 'what was seen', value: ({ seen }) => seen },
+    ],
+    rehearsed.checks,
+  );
+  const verdict = rehearsed.passed
+    ? 'OK: DICT’s last answer is OK, and everything that was changed behind the participant’s back was found and repaired.'
+    : 'Not passed.';
+  io.stdout.write(`\n${divergences}\n${checks}\n${verdict}\n`);
 }

@@ -2,7 +2,7 @@
 
 import type { Io } from '../../cli/io.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { type StageOutput, stageOutput } from '../stage-output.ts';
+import { stageOutput } from '../stage-output.ts';
 
 export interface LogLine {
   /** The test's clock. */
@@ -14,10 +14,7 @@ export interface RehearsalLog {
   /** Begins the next step. */
   step(title: string): void;
   line(text: string): void;
-  /** Several lines that are ready to be written, and no part of the log. */
-  block(text: string): void;
   readonly lines: readonly LogLine[];
-  readonly toned: StageOutput['toned'];
 }
 
 /** Writes to standard output; with `quiet` nothing is written. */
@@ -39,11 +36,7 @@ export function rehearsalLog(io: Pick<Io, 'stdout' | 'env'>, steps: number, quie
         const at = keep(text);
         if (!quiet) output.line(`${output.toned('quiet', at.toISOString().slice(11, 19))}  ${text}`);
       },
-      block: (text) => {
-        if (!quiet) output.block(text);
-      },
       lines,
-      toned: (tone, text) => (quiet ? text : output.toned(tone, text)),
     };
   };
 }

@@ -19,6 +19,7 @@ import { type DemoWorld, openWorld } from '../world.ts';
 import { type Claims, claims } from './claims.ts';
 import { type RecordedDict, recordedDict } from './recorded-dict.ts';
 import type { RehearsalLog } from './rehearsal-log.ts';
+import { watchRun } from './run-watch.ts';
 import { OTHER, type RehearsalOptions, TEST } from './settings.ts';
 import { type Rehearsed, verdictOf } from './verdict.ts';
 
@@ -43,8 +44,8 @@ export async function rehearse(
   options: RehearsalOptions,
   logOf: (clock: DemoWorld['clock']) => RehearsalLog,
 ): Promise<Rehearsed> {
-  const { scale, headStartMs } = TEST;
-  const world = await openWorld(io, { seed: options.seed, keep: null, scale, headStartMs });
+  // The keys are registered as fast as this machine can: a slow one must not spend the test's minutes on them.
+  const world = await openWorld(io, { seed: options.seed, keep: null, scale: 1, headStartMs: TEST.headStartMs });
   const background = inBackground(io.signal);
   try {
     const log = logOf(world.clock);
@@ -65,7 +66,7 @@ async function rehearseIn(
 ): Promise<Rehearsed> {
   const beganAt = world.clock.now();
   log.step('An empty base and a simulated DICT');
-  log.line(`base    embedded PostgreSQL, schema up to date; clock ${TEST.scale} times as fast as ours, for everybody`);
+  log.line('base    embedded PostgreSQL, schema up to date');
   log.line(`DICT    ${world.simulator.apiUrl}  with the real rate limits; its event log lags 5 s`);
   const rehearsal = begin(world, background, options, log);
   const registered = await register(rehearsal);
@@ -166,6 +167,8 @@ async function ask({ options, world, dict, log, background }: Rehearsal): Promis
 async function claimsBegin(rehearsal: Rehearsal): Promise<void> {
   const { world, log, background } = rehearsal;
   log.step('Claims arrive from now on');
+  world.clock.runAt(TEST.scale);
+  log.line(`from here on the clock runs ${TEST.scale} times as fast as ours, for everybody`);
   background.start((signal) => rehearsal.claims.run(AbortSignal.any([signal, rehearsal.stopClaims.signal])));
   log.line(
     `one every ${TEST.claimEveryMs / 1_000} s, we are donor and claimer in turn; our core tells us up to ${TEST.deliveryMaxMs / 1_000} s later, ${TEST.duplicateShare * 100} % twice`,
@@ -196,9 +199,16 @@ async function change({ options, world, log, feed, ours }: Rehearsal): Promise<r
 async function synchronise({ options, world, dict, log, background }: Rehearsal): Promise<Reconciled> {
   log.step('The participant verifies, finds what differs, and repairs its own base');
   const deps = synchronisationDeps(world.base, dict, background.signal);
-  const reconciled = await reconcile(deps, options.keyType, null);
-  log.line(`reconciliation ${reconciled.runId ?? 'none'}: ${reconciled.status}, ${reconciled.outcome}`);
-  return reconciled;
+  const over = new AbortController();
+  const watching = watchRun(world.base.database, scopeOf(options), over.signal, log.line);
+  try {
+    const reconciled = await reconcile(deps, options.keyType, null);
+    log.line(`report ${reconciled.reportId}: ${reconciled.status}, ${reconciled.outcome}`);
+    return reconciled;
+  } finally {
+    over.abort();
+    await watching;
+  }
 }
 
 interface Answers {
