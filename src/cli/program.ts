@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
   vsync: async () => (await import('./vsync-command.ts')).vsyncCommand,
   diff: async () => (await import('./diff-command.ts')).diffCommand,
   simulator: async () => (await import('./simulator-command.ts')).simulatorCommand,
+  doctor: async () => (await import('./doctor-command.ts')).doctorCommand,
   homologation: async () => (await import('./homologation-command.ts')).homologationCommand,
   config: async () => (await import('./config-command.ts')).configCommand,
   migrate: async () => (await import('./migrate-command.ts')).migrateCommand,
