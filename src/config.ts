@@ -89,6 +89,28 @@ function contradictionsOf({ database, verification, reconciliation, dict }: Conf
   if (dict.signingKeyPassphrase !== null && dict.signingKey === null) {
     found.push('DICT_VSYNC_DICT_SIGNING_KEY_PASSPHRASE is set without DICT_VSYNC_DICT_SIGNING_KEY');
   }
+  return [...found, ...tlsContradictionsOf(dict)];
+}
+
+function tlsContradictionsOf(dict: Config['dict']): readonly string[] {
+  const { tlsCertificate, tlsKey, tlsPkcs12, tlsPassphrase, tlsAuthority } = dict;
+  const found: string[] = [];
+  if (tlsPkcs12 !== null && (tlsCertificate !== null || tlsKey !== null)) {
+    found.push(
+      'DICT_VSYNC_DICT_TLS_PKCS12 is set beside DICT_VSYNC_DICT_TLS_CERTIFICATE or DICT_VSYNC_DICT_TLS_KEY: give either the one or the two',
+    );
+  } else if ((tlsCertificate === null) !== (tlsKey === null)) {
+    found.push('DICT_VSYNC_DICT_TLS_CERTIFICATE and DICT_VSYNC_DICT_TLS_KEY go together: one of them is not set');
+  }
+  if (tlsPassphrase !== null && tlsKey === null && tlsPkcs12 === null) {
+    found.push('DICT_VSYNC_DICT_TLS_PASSPHRASE is set without DICT_VSYNC_DICT_TLS_KEY or DICT_VSYNC_DICT_TLS_PKCS12');
+  }
+  const someTls = [tlsCertificate, tlsKey, tlsPkcs12, tlsAuthority].some((place) => place !== null);
+  if (someTls && dict.url !== null && URL.parse(dict.url)?.protocol === 'http:') {
+    found.push(
+      'DICT_URL begins with http:// and options DICT_VSYNC_DICT_TLS_… are set, which only https:// uses: change the one or the others',
+    );
+  }
   return found;
 }
 
@@ -104,6 +126,10 @@ function freeze(config: Config, cwd: string): Config {
       signingKey: resolvedOrNull(dict.signingKey),
       signingCertificate: resolvedOrNull(dict.signingCertificate),
       trustStore: resolvedOrNull(dict.trustStore),
+      tlsCertificate: resolvedOrNull(dict.tlsCertificate),
+      tlsKey: resolvedOrNull(dict.tlsKey),
+      tlsPkcs12: resolvedOrNull(dict.tlsPkcs12),
+      tlsAuthority: resolvedOrNull(dict.tlsAuthority),
     },
     simulator: { ...simulator, pkiDir: resolvedOrNull(simulator.pkiDir) },
   };

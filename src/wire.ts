@@ -6,8 +6,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import type { Signatures } from './bridge/answer-signature.ts';
-import { createDictClient } from './bridge/dict-client.ts';
+import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
+import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
@@ -15,7 +15,7 @@ import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
-import { KeyFileRefused, signerFromFiles, trustFromFiles } from './platform/key-files.ts';
+import { KeyFileRefused } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
@@ -94,15 +94,24 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
-/** The client of the DICT that the configuration names. Ends the command where it names none. */
-export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): OpenedDict {
+/** What a client of DICT is made from; the log hears of keys and certificates that are changed while it runs. */
+export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'>>;
+
+/** The client of the DICT that the configuration names. Ends the command where it names none, or a key cannot be used. */
+export function openDict(deps: DictDeps): OpenedDict {
+  return createDictClient(dictClientOptions(deps));
+}
+
+/** The same, for whoever makes a client of another kind. */
+export function dictClientOptions(deps: DictDeps): DictReadClientOptions {
+  const { config, clock } = deps;
   const { dict, reconciliation } = config;
   if (dict.url === null) {
     throw new CommandFailed(
       'DICT_URL is not set: give the address of DICT’s API (https://dict-h.pi.rsfn.net.br:16522/api/v2/ is homologation), or that of "dict-vsync simulator"',
     );
   }
-  return createDictClient({
+  return {
     apiUrl: dict.url,
     filesHosts: dict.filesHosts ?? [new URL(dict.url).hostname],
     clock,
@@ -115,27 +124,16 @@ export function openDict({ config, clock }: Pick<Base, 'config' | 'clock'>): Ope
       idleMs: reconciliation.downloadIdleMs,
     },
     budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
-    signatures: signaturesOf(dict),
-  });
+    ...keysOf(deps),
+  };
 }
 
-/** The configured keys and certificates. Ends the command where one cannot be used: never on without signatures. */
-function signaturesOf(dict: Config['dict']): Signatures {
-  const { signingKey, signingCertificate, trustStore } = dict;
+/** The configured keys and certificates. Ends the command where one cannot be used: never on without what was asked for. */
+function keysOf({ config: { dict }, clock, log }: DictDeps): Pick<DictReadClientOptions, 'signatures' | 'tls'> {
+  const deps = { clock, log: log ?? null };
   try {
-    return {
-      sign:
-        signingKey === null || signingCertificate === null
-          ? null
-          : signerFromFiles({
-              keyFile: signingKey,
-              certificateFile: signingCertificate,
-              passphrase: dict.signingKeyPassphrase,
-            }),
-      trust: trustStore === null ? null : trustFromFiles(trustStore),
-      answers: dict.answersSigned,
-      errors: dict.errorsSigned,
-    };
+    const signatures = signaturesFromFiles(deps, dict);
+    return dict.url?.startsWith('https:') === true ? { signatures, tls: tlsFromFiles(deps, dict) } : { signatures };
   } catch (cause) {
     if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
     throw cause;

@@ -14,6 +14,8 @@ import {
   createTransport,
   DEFAULT_TRANSPORT_LIMITS,
   type HttpAnswer,
+  NOTHING_SENT,
+  type TlsSource,
   type Transport,
   type TransportLimits,
 } from './dict-transport.ts';
@@ -51,6 +53,8 @@ export interface DictClientOptions {
   readonly budget?: RateBudgetOptions;
   /** Default: nothing is signed and nothing verified. */
   readonly signatures?: Signatures;
+  /** Default: no certificate of ours, and the authorities that Node knows. */
+  readonly tls?: TlsSource;
 }
 
 /** What an operation is, apart from one call's values. */
@@ -110,7 +114,7 @@ export const LIST_POLICIES: Operation = {
  */
 export function createCaller(options: DictClientOptions): Caller {
   const { clock, random } = options;
-  const transport = createTransport({ ...DEFAULT_TRANSPORT_LIMITS, ...options.limits });
+  const transport = createTransport({ ...DEFAULT_TRANSPORT_LIMITS, ...options.limits }, options.tls);
   const wire: Wire = { transport, base: baseOf(options.apiUrl), signatures: options.signatures ?? NO_SIGNATURES };
   const listPolicies = async (participant: Participant): Promise<readonly Policy[]> => {
     const answer = await exchange(wire, LIST_POLICIES, policiesCall(participant));
@@ -190,7 +194,7 @@ async function once(core: Core, operation: Operation, call: Call, options: CallO
     charged = answer.status;
     return openAnswer(core, operation, answer, core.clock.now());
   } catch (error) {
-    if (error instanceof DictError && error.kind === 'Unreachable') charged = null;
+    if (error instanceof DictError && NOTHING_SENT.has(error.kind)) charged = null;
     throw error;
   } finally {
     lease?.end(charged);

@@ -1,19 +1,25 @@
 /**
  * HTTP to DICT: connections that are kept, a limit on every wait and every size, and failures named as `DictError`. One request
- * in, one answer's bytes out; what they say is read elsewhere. Mutual TLS comes in where the agent is made.
+ * in, one answer's bytes out; what they say is read elsewhere. Connections are secured by tls-connector.ts. API and files go over the same
+ * connections' pool, as far as they share a host.
  *
- * Time limits run on the system's clock even where the rest of the program runs on a faster one: the network does not speed up.
+ * Time limits, and the validity of certificates, go by the system's clock even where the rest of the program runs on a faster one: the
+ * network does not speed up.
  */
 
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { Agent, type Dispatcher, errors } from 'undici';
 import { DictError } from '../dict/errors.ts';
+import { systemClock } from '../platform/clock.ts';
+import type { TlsIdentity } from '../platform/tls-files.ts';
+import { tlsConnector } from './tls-connector.ts';
+import { aboutOurs, type TlsAttempt, tlsFailure } from './tls-failure.ts';
 
 export interface TransportLimits {
   /** Connections kept to one host. */
   readonly connections: number;
-  /** Until the connection stands. */
+  /** Until the connection stands, TLS included. */
   readonly connectMs: number;
   /** From the request to the answer's last byte. */
   readonly callMs: number;
@@ -58,34 +64,83 @@ export interface Transport {
 
 const inflate = promisify(gunzip);
 
+/** What secures connections, asked for before each call: a new object leads to new connections. */
+export type TlsSource = () => TlsIdentity;
+
+/**
+ * The connections of one identity. Where the identity changes, calls under way end on the old ones, and new calls make new ones.
+ */
+interface Pool {
+  readonly agent: Agent;
+  /** Null: what Node trusts, and no certificate of ours. */
+  readonly identity: TlsIdentity | null;
+  /** Errors of connections that did not come to stand: nothing was sent. */
+  readonly unsent: WeakSet<object>;
+  /** Whether anything was ever answered over TLS: then our certificate is accepted. */
+  accepted: boolean;
+}
+
+interface Wire {
+  readonly limits: TransportLimits;
+  /** The pool for a call that begins now. */
+  readonly pool: () => Pool;
+}
+
 /** Opens no connection yet; `close` breaks off what is under way. */
-export function createTransport(limits: TransportLimits): Transport {
+export function createTransport(limits: TransportLimits, tls: TlsSource | null = null): Transport {
+  // Those whose calls have not ended.
+  const pools = new Set<Pool>();
+  let current: Pool | null = null;
+  const pool = (): Pool => {
+    const identity = tls === null ? null : tls();
+    if (current !== null && current.identity === identity) return current;
+    const old = current;
+    current = openPool(limits, identity);
+    pools.add(current);
+    // Ends when its calls have.
+    if (old !== null) void old.agent.close().finally(() => pools.delete(old));
+    return current;
+  };
+  const wire: Wire = { limits, pool };
+  return {
+    limits,
+    send: (request, signal) => send(wire, request, signal),
+    open: (operation, url, signal) => open(wire, operation, url, signal),
+    close: async () => {
+      await Promise.all([...pools].map(({ agent }) => agent.destroy()));
+    },
+  };
+}
+
+function openPool(limits: TransportLimits, identity: TlsIdentity | null): Pool {
+  const unsent = new WeakSet<object>();
+  const connect =
+    identity === null
+      ? ({ timeout: limits.connectMs, rejectUnauthorized: true, minVersion: 'TLSv1.2', maxCachedSessions: 0 } as const)
+      : tlsConnector(identity, limits.connectMs, (error) => unsent.add(error));
   const agent = new Agent({
     connections: limits.connections,
     pipelining: 1,
-    connect: { timeout: limits.connectMs },
-    keepAliveTimeout: 10_000,
-    // DICT says in `Keep-Alive: timeout=` how long it waits; undici honours it up to this.
+    connect,
+    // DICT says in `Keep-Alive: timeout=` how long it waits, and undici leaves a connection 2 s before; where a server says nothing, most
+    // wait 5 s or more.
+    keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 300_000,
     headersTimeout: limits.callMs,
     bodyTimeout: limits.callMs,
     maxHeaderSize: 32 * 1024,
     allowH2: false,
   });
-  return {
-    limits,
-    send: (request, signal) => send(agent, limits, request, signal),
-    open: (operation, url, signal) => open(agent, limits, operation, url, signal),
-    close: () => agent.destroy(),
-  };
+  return { agent, identity, unsent, accepted: false };
 }
 
-async function send(agent: Agent, limits: TransportLimits, request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer> {
+async function send({ limits, pool }: Wire, request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer> {
   signal?.throwIfAborted();
   const limit = AbortSignal.timeout(limits.callMs);
   const { operation, url, method } = request;
+  const used = pool();
   try {
-    const answer = await agent.request({
+    const answer = await used.agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,
@@ -93,26 +148,22 @@ async function send(agent: Agent, limits: TransportLimits, request: HttpRequest,
       body: request.body,
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     });
+    if (url.protocol === 'https:') used.accepted = true;
     const headers = flattened(answer.headers);
     const bytes = await collected(operation, answer, limits.answerBytesMax);
     return { status: answer.statusCode, headers, body: await uncompressed(operation, answer.statusCode, headers, bytes, limits) };
   } catch (error) {
     signal?.throwIfAborted();
     if (limit.aborted) throw new DictError('Timeout', 0, `${operation}: no answer within ${limits.callMs} ms`, { cause: error });
-    throw transportError(operation, error);
+    throw callError(operation, url, used, error);
   }
 }
 
-async function open(
-  agent: Agent,
-  limits: TransportLimits,
-  operation: string,
-  url: URL,
-  signal?: AbortSignal,
-): Promise<Dispatcher.ResponseData> {
+async function open({ limits, pool }: Wire, operation: string, url: URL, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
   signal?.throwIfAborted();
+  const used = pool();
   try {
-    return await agent.request({
+    const answer = await used.agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: 'GET',
@@ -121,11 +172,39 @@ async function open(
       bodyTimeout: limits.idleMs,
       signal: signal ?? null,
     });
+    if (url.protocol === 'https:') used.accepted = true;
+    return answer;
   } catch (error) {
     signal?.throwIfAborted();
-    throw transportError(operation, error);
+    throw callError(operation, url, used, error);
   }
 }
+
+/** What a failed call means, told by how far it came. */
+function callError(operation: string, url: URL, pool: Pool, error: unknown): DictError {
+  if (error instanceof DictError || url.protocol !== 'https:') return transportError(operation, error);
+  const attempt: TlsAttempt = { host: url.host, certificate: pool.identity?.certificate ?? null, now: systemClock.now() };
+  const named = tlsFailure(operation, error, attempt);
+  if (named !== null) return named;
+  const hint = pool.accepted ? '' : `; if it always does, ${url.host} may be refusing our certificate: ${aboutOurs(attempt)}`;
+  if (error instanceof Error && pool.unsent.has(error)) {
+    const detail = codeOf(error) === '' ? error.message : codeOf(error);
+    return new DictError('Unreachable', 0, `${operation}: no TLS connection came to stand (${detail})${hint}`, { cause: error });
+  }
+  const failure = transportError(operation, error);
+  if (failure.kind !== 'ConnectionLost' || hint === '') return failure;
+  return new DictError('ConnectionLost', 0, failure.message + hint, { cause: error });
+}
+
+/** Kinds of errors after which DICT cannot have charged the call. */
+export const NOTHING_SENT: ReadonlySet<string> = new Set([
+  'Unreachable',
+  'ServerCertificateUntrusted',
+  'ServerNameMismatch',
+  'ServerCertificateExpired',
+  'ClientCertificateRefused',
+  'TlsFailed',
+]);
 
 /** Header names lower-case, repeated headers joined as HTTP allows. */
 export function flattened(headers: Dispatcher.ResponseData['headers']): Readonly<Record<string, string>> {

@@ -102,17 +102,23 @@ describe('dict-vsync simulator', () => {
       if (printed.includes('Ready')) break;
     }
     const settings = [...printed.matchAll(/^ {2}(DICT_VSYNC_DICT_[A-Z_]+)=(.+)$/gm)].map(([, name, value]) => [name, value]);
-    assert.equal(settings.length, 3);
+    assert.equal(settings.length, 6);
     const url = /^DICT API +(\S+)$/m.exec(printed)?.[1] ?? '';
     const config = loadConfig({ env: { ...Object.fromEntries(settings), DICT_URL: url }, cwd });
     const signed = openDict({ config, clock: systemClock });
-    const unsigned = openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
-    t.after(() => Promise.all([signed.close(), unsigned.close()]));
+    const tlsAlone = Object.fromEntries(settings.filter(([name]) => name?.includes('_TLS_')));
+    const unsigned = openDict({ config: loadConfig({ env: { DICT_URL: url, ...tlsAlone }, cwd }), clock: systemClock });
+    const stranger = openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
+    t.after(() => Promise.all([signed, unsigned, stranger].map((client) => client.close())));
     const question = { participant: participant(PSP), keyType: 'CPF', participantSyncVerifier: '0'.repeat(64) } as const;
     assert.equal((await signed.createSyncVerification(question)).result, 'OK');
     await assert.rejects(
       unsigned.createSyncVerification(question),
       (error) => error instanceof DictError && error.kind === 'RequestSignatureInvalid',
+    );
+    await assert.rejects(
+      stranger.createSyncVerification(question),
+      (error) => error instanceof DictError && error.kind === 'ServerCertificateUntrusted',
     );
     ending.abort();
     await running;
@@ -120,6 +126,7 @@ describe('dict-vsync simulator', () => {
     const again = await runFor(400, [...FREE_PORTS, '--init-pki', 'pki'], cwd);
     assert.equal(again.exitCode, 0);
     assert.match(again.stdout, /^Signatures +answers are signed, bodies have to be$/m);
+    assert.match(again.stdout, /^TLS +mutual: clients have to show a certificate of the same authority$/m);
     assert.equal(await readFile(join(cwd, 'pki', 'dict-signing-key.pem'), 'utf8'), key);
   });
 

@@ -15,10 +15,11 @@ import { isParticipant, type Participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
 import { flatEntry } from '../event/flat-entry.ts';
 import { scaledClock, systemClock } from '../platform/clock.ts';
-import { KeyFileRefused, signerFromFiles, trustFromFiles } from '../platform/key-files.ts';
+import { KeyFileRefused } from '../platform/key-files.ts';
 import type { ActiveEntry } from '../simulator/control.ts';
-import { demoKeyFiles, initDemoKeys } from '../simulator/demo-keys.ts';
-import { READINGS, type Readings, type SimulatorSignatures } from '../simulator/options.ts';
+import { initDemoKeys } from '../simulator/demo-keys.ts';
+import { dictSide, participantSettings } from '../simulator/demo-sides.ts';
+import { READINGS, type Readings } from '../simulator/options.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
 import { CommandFailed, type Io } from './io.ts';
 
@@ -81,7 +82,7 @@ export function simulatorCommand(io: Io): Command {
     )
     .option(
       '--init-pki <directory>',
-      'make keys and certificates there on first use, sign answers and demand signatures (configured: simulator.pkiDir)',
+      'make keys and certificates there on first use; speak mutual TLS, sign answers, demand signatures (configured: simulator.pkiDir)',
     )
     .option('--no-limits', 'no rate limits: every token bucket is always full')
     .addOption(
@@ -109,36 +110,20 @@ async function simulate(io: Io, options: Options): Promise<void> {
       `CID set files   ${simulator.filesUrl}`,
       `Control         ${simulator.controlUrl ?? 'off (--control-port switches it on)'}`,
       `Signatures      ${pkiDirectory === null ? 'none (--init-pki makes keys and certificates)' : 'answers are signed, bodies have to be'}`,
+      `TLS             ${pkiDirectory === null ? 'none (--init-pki)' : 'mutual: clients have to show a certificate of the same authority'}`,
       `Entries         ${options.entries} of each participant${options.participant.length === 0 ? '' : `: ${options.participant.join(', ')}`}`,
     ];
     // With entries on standard output, what is for people goes beside it.
     const out = options.writeEntries === '-' ? io.stderr : io.stdout;
-    if (pkiDirectory !== null) about.push(...participantSettings(pkiDirectory));
+    if (pkiDirectory !== null) {
+      about.push('A participant sets');
+      for (const [name, value] of Object.entries(participantSettings(pkiDirectory))) about.push(`  ${name}=${value}`);
+    }
     out.write(`${about.join('\n')}\nReady; Ctrl+C ends it.\n`);
     if (!io.signal.aborted) await once(io.signal, 'abort');
   } finally {
     await simulator.close();
   }
-}
-
-/** What whoever talks to this simulator has to set. */
-function participantSettings(directory: string): readonly string[] {
-  const { participantSigning, dictSigning } = demoKeyFiles(directory);
-  return [
-    'A participant sets',
-    `  DICT_VSYNC_DICT_SIGNING_KEY=${participantSigning.keyFile}`,
-    `  DICT_VSYNC_DICT_SIGNING_CERTIFICATE=${participantSigning.certificateFile}`,
-    `  DICT_VSYNC_DICT_TRUST_STORE=${dictSigning.certificateFile}`,
-  ];
-}
-
-function signaturesOf(directory: string | null): SimulatorSignatures | null {
-  if (directory === null) return null;
-  const { dictSigning, participantSigning } = demoKeyFiles(directory);
-  return {
-    sign: signerFromFiles({ ...dictSigning, passphrase: null }),
-    trust: trustFromFiles(participantSigning.certificateFile),
-  };
 }
 
 function pkiDirectoryOf(io: Io, options: Options, configured: string | null): string | null {
@@ -164,7 +149,7 @@ async function start(io: Io, options: Options): Promise<Started> {
     const seed = options.seed ?? configured.seed;
     const pkiDirectory = pkiDirectoryOf(io, options, configured.pkiDir);
     const simulator = await startSimulator({
-      signatures: signaturesOf(pkiDirectory),
+      ...(pkiDirectory === null ? {} : dictSide(pkiDirectory)),
       host: options.host ?? configured.host,
       port: options.port ?? configured.port,
       filesPort: options.filesPort ?? configured.filesPort,

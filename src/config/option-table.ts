@@ -207,6 +207,21 @@ const optionTable = {
       'Whether answers have to be signed, where a trust store is set; if-present lets those without any signature pass.',
     ),
     errorsSigned: option(oneOf('required', 'if-present'), 'required', 'The same for DICT’s errors.'),
+    tlsCertificate: unset(
+      text('a path', /\S/),
+      'The certificate (PEM file, with those between it and its authority) that this participant shows on connections to DICT. Not set: none is shown, which DICT refuses.',
+    ),
+    tlsKey: unset(text('a path', /\S/), 'The private key (PEM file) of that certificate.'),
+    tlsPkcs12: unset(text('a path', /\S/), 'A PKCS#12 file (.p12, .pfx) with certificate and key, instead of the two.'),
+    tlsPassphrase: unset(
+      text('any text', /^[\s\S]+$/),
+      'The passphrase of the key or the PKCS#12 file for TLS. Not set: there is none.',
+      { secret: true },
+    ),
+    tlsAuthority: unset(
+      text('a path', /\S/),
+      'The authorities that DICT’s servers have their certificates from: a PEM file, or a directory of such. Not set: those that Node knows.',
+    ),
     connections: option(integer(1, 1_000), '32', 'Connections to DICT at most.'),
     connectTimeoutMs: option(duration(100, 10 * minute), '10s', 'How long a connection may take.'),
     callTimeoutMs: option(duration(100, 10 * minute), '30s', 'How long one call may take, waiting for tokens not counted.'),
@@ -234,7 +249,7 @@ const optionTable = {
     controlPort: unset(integer(0, 65_535), 'Port of the control interface, on 127.0.0.1. Not set: switched off.'),
     pkiDir: unset(
       text('a path', /\S/),
-      'Keys and certificates that "dict-vsync simulator --init-pki" has made: answers are signed, and bodies have to be. Not set: no signatures.',
+      'Keys and certificates that "dict-vsync simulator --init-pki" has made: mutual TLS, answers are signed, and bodies have to be. Not set: plain http, no signatures.',
     ),
     logLagMs: option(duration(0, 10 * minute), '5s', 'How late an event appears in the simulator’s log.'),
     seed: option(integer(0, 2_147_483_647), '1', 'Seed of everything random.'),

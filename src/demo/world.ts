@@ -6,15 +6,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
-import type { Signatures } from '../bridge/answer-signature.ts';
 import { createDictTrafficClient, type DictTrafficApi } from '../bridge/dict-traffic-client.ts';
 import { CommandFailed, type Io } from '../cli/io.ts';
 import { systemClock } from '../platform/clock.ts';
-import { signerFromFiles, trustFromFiles } from '../platform/key-files.ts';
-import { type DemoKeyFiles, demoKeyFiles, initDemoKeys } from '../simulator/demo-keys.ts';
-import type { SimulatorSignatures } from '../simulator/options.ts';
+import { initDemoKeys } from '../simulator/demo-keys.ts';
+import { dictSide, participantSettings } from '../simulator/demo-sides.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
-import { type Base, type OpenedDict, openBase, openDict } from '../wire.ts';
+import { type Base, dictClientOptions, type OpenedDict, openBase, openDict } from '../wire.ts';
 import { type StoryClock, storyClock } from './story-clock.ts';
 
 export interface WorldOptions {
@@ -62,31 +60,6 @@ function demoDirectory(io: Io, keep: string | null): string {
   return directory;
 }
 
-/** Keys and certificates of both sides, made for this world alone. */
-function signingFiles(directory: string): DemoKeyFiles {
-  const pki = path.join(directory, 'pki');
-  initDemoKeys(pki, systemClock.now());
-  return demoKeyFiles(pki);
-}
-
-function dictSide({ dictSigning, participantSigning }: DemoKeyFiles): SimulatorSignatures {
-  const sign = signerFromFiles({ ...dictSigning, passphrase: null });
-  return { sign, trust: trustFromFiles(participantSigning.certificateFile) };
-}
-
-function participantSide({ dictSigning, participantSigning }: DemoKeyFiles): Signatures {
-  const sign = signerFromFiles({ ...participantSigning, passphrase: null });
-  return { sign, trust: trustFromFiles(dictSigning.certificateFile), answers: 'required', errors: 'required' };
-}
-
-function participantSettings({ dictSigning, participantSigning }: DemoKeyFiles): Readonly<Record<string, string>> {
-  return {
-    DICT_VSYNC_DICT_SIGNING_KEY: participantSigning.keyFile,
-    DICT_VSYNC_DICT_SIGNING_CERTIFICATE: participantSigning.certificateFile,
-    DICT_VSYNC_DICT_TRUST_STORE: dictSigning.certificateFile,
-  };
-}
-
 /** Opens it all; what was opened is closed again where a later part fails. */
 export async function openWorld(io: Io, options: WorldOptions): Promise<DemoWorld> {
   const directory = demoDirectory(io, options.keep);
@@ -99,16 +72,16 @@ export async function openWorld(io: Io, options: WorldOptions): Promise<DemoWorl
   });
   try {
     const clock = storyClock(options.scale, options.headStartMs);
-    const keys = signingFiles(directory);
-    const simulator = await startSimulator({ clock, seed: options.seed, signatures: dictSide(keys) });
+    const pki = path.join(directory, 'pki');
+    initDemoKeys(pki, systemClock.now());
+    const simulator = await startSimulator({ clock, seed: options.seed, ...dictSide(pki) });
     closings.push(() => simulator.close());
-    const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl, ...participantSettings(keys) };
+    const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl, ...participantSettings(pki) };
     const base = { ...(await openBase({ ...io, env: { ...env, DICT_VSYNC_LOG_LEVEL: 'error' }, cwd: directory })), clock };
     closings.push(() => base.close());
     const dict = openDict(base);
     closings.push(() => dict.close());
-    const signatures = participantSide(keys);
-    const channels = createDictTrafficClient({ apiUrl: simulator.apiUrl, clock, random: Math.random, signatures });
+    const channels = createDictTrafficClient(dictClientOptions(base));
     closings.push(() => channels.close());
     return { directory, simulator, base, clock, dict, channels, env, close };
   } catch (cause) {

@@ -42,6 +42,12 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['EntryWithFraudRelatedRestriction', 'person'],
   // No connection could be made: nothing was sent.
   ['Unreachable', 'retry'],
+  // No TLS connection came to stand (nothing was sent): the server's certificate, ours, or what both sides can do.
+  ['ServerCertificateUntrusted', 'person'],
+  ['ServerNameMismatch', 'person'],
+  ['ServerCertificateExpired', 'person'],
+  ['ClientCertificateRefused', 'person'],
+  ['TlsFailed', 'person'],
   // The connection broke after the request was, perhaps, sent.
   ['ConnectionLost', 'retry'],
   // No answer in time: the request was, perhaps, carried out.

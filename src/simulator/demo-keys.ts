@@ -13,19 +13,32 @@ const DAY_MS = 86_400_000;
 
 /** Where each key and certificate stands. */
 export interface DemoKeyFiles {
-  readonly dictSigning: { readonly keyFile: string; readonly certificateFile: string };
-  readonly participantSigning: { readonly keyFile: string; readonly certificateFile: string };
+  readonly dictSigning: KeyFiles;
+  readonly participantSigning: KeyFiles;
+  /** For TLS. */
+  readonly server: KeyFiles;
+  readonly client: KeyFiles;
+  /** Of the authority that has issued them all. */
+  readonly authorityFile: string;
+}
+
+interface KeyFiles {
+  readonly keyFile: string;
+  readonly certificateFile: string;
 }
 
 /** The files that belong into that directory. */
 export function demoKeyFiles(directory: string): DemoKeyFiles {
-  const pair = (name: string) => ({
+  const pair = (name: string): KeyFiles => ({
     keyFile: path.join(directory, `${name}-key.pem`),
     certificateFile: path.join(directory, `${name}.pem`),
   });
   return {
     dictSigning: pair('dict-signing'),
     participantSigning: pair('participant-signing'),
+    server: pair('server'),
+    client: pair('client'),
+    authorityFile: path.join(directory, 'authority.pem'),
   };
 }
 

@@ -1,10 +1,12 @@
 /**
  * Sockets: the one place where the simulator's servers are created. Reads bounded requests, compresses answers for clients
- * that take gzip, streams files, breaks connections when told to.
+ * that take gzip, streams files, breaks connections when told to. With a certificate they speak TLS alone, and only with clients that
+ * have one of its authority: Node breaks off connections of others without an alert, which a client has to understand too.
  */
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, gzipSync } from 'node:zlib';
@@ -20,14 +22,31 @@ export interface HttpRequest {
 /** Answers a request; null breaks the connection. */
 export type HttpHandler = (request: HttpRequest) => Promise<Answer | null>;
 
+/** Mutual TLS of a server, each part in PEM. */
+export interface ServerTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Whose certificates clients have to show. */
+  readonly authority: string;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly gzip: boolean;
+  /** Null: plain http. */
+  readonly tls: ServerTls | null;
+}
+
 export interface HttpListener {
-  /** `http://host:port`, without a slash at the end. */
+  /** `http://host:port` or `https://host:port`, without a slash at the end. */
   readonly url: string;
   close(): Promise<void>;
 }
 
 const BODY_BYTES_MAX = 1024 * 1024;
 const KEEP_ALIVE_MS = 60_000;
+const HANDSHAKE_MS = 10_000;
 const GZIP_BYTES_MIN = 512;
 
 /**
@@ -35,11 +54,8 @@ const GZIP_BYTES_MIN = 512;
  *
  * @throws Error with the system's code (`EADDRINUSE`, `EACCES`) when the port cannot be had.
  */
-export async function listen(
-  options: { readonly host: string; readonly port: number; readonly gzip: boolean },
-  handler: HttpHandler,
-): Promise<HttpListener> {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+export async function listen(options: ListenOptions, handler: HttpHandler): Promise<HttpListener> {
+  const server = serverOf(options.tls, (request, response) => {
     serve(request, response, handler, options.gzip).catch(() => {
       // The client went away or a stream failed half way: there is nobody left to tell.
       response.destroy();
@@ -48,7 +64,28 @@ export async function listen(
   server.listen(options.port, options.host);
   await once(server, 'listening');
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${portOf(server)}`, close: () => closed(server) };
+  const scheme = options.tls === null ? 'http' : 'https';
+  return { url: `${scheme}://${host}:${portOf(server)}`, close: () => closed(server) };
+}
+
+type Serving = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Node tells clients how long it keeps connections, in `Keep-Alive: timeout=`. */
+function serverOf(tls: ServerTls | null, serving: Serving): Server {
+  if (tls === null) return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, serving);
+  const { certificate, key, authority } = tls;
+  const clients = { requestCert: true, rejectUnauthorized: true, ca: authority };
+  return createTlsServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      cert: certificate,
+      key,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: HANDSHAKE_MS,
+      ...clients,
+    },
+    serving,
+  );
 }
 
 function portOf(server: Server): number {

@@ -7,6 +7,7 @@ import type { CertificateStore } from '../platform/certificate.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import type { XmlSigner } from '../platform/xml-signature.ts';
 import type { Behaviour } from './behaviour.ts';
+import type { ServerTls } from './http-server.ts';
 import { DEFAULT_POLICIES, type PolicyLimits } from './token-bucket.ts';
 
 /** The readings and their values; the first of each is the default. */
@@ -90,6 +91,8 @@ export interface SimulatorOptions {
   readonly behaviour?: Behaviour | null;
   /** Null (the default): nothing is signed, and signatures of bodies are passed over. */
   readonly signatures?: SimulatorSignatures | null;
+  /** Mutual TLS of API and files; null (the default): plain http. The control interface never has it. */
+  readonly tls?: ServerTls | null;
 }
 
 /** Where everything listens unless told otherwise, and the control interface always. */
@@ -112,6 +115,7 @@ export interface SimulatorSettings {
   readonly participants: ReadonlySet<string> | null;
   readonly behaviour: Behaviour | null;
   readonly signatures: SimulatorSignatures | null;
+  readonly tls: ServerTls | null;
 }
 
 /**
@@ -137,6 +141,7 @@ export function simulatorSettings(options: SimulatorOptions): SimulatorSettings 
     participants: options.participants == null ? null : new Set(options.participants),
     behaviour: options.behaviour ?? null,
     signatures: options.signatures ?? null,
+    tls: options.tls ?? null,
   };
   inRange('logLagMs', settings.logLagMs, 0, Number.MAX_SAFE_INTEGER);
   inRange('logEventsMax', settings.logEventsMax, 1, 100_000_000);

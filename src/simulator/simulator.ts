@@ -1,7 +1,7 @@
 /**
  * A DICT of one's own: the reconciliation surface of the real API v2 and enough of the rest to make traffic, over HTTP, with
  * the real limits, delays and silences. It is an oracle for tests and the demo, so it shares no CID, VSync or store code with
- * the product. Left out so far: TLS, and anti-fraud.
+ * the product. Left out: anti-fraud.
  */
 
 import { createApi } from './api.ts';
@@ -12,7 +12,7 @@ import type { SimulatorState } from './control.ts';
 import { controlHandler } from './control-server.ts';
 import { createDirectory } from './directory.ts';
 import { fileHandler } from './file-server.ts';
-import { type HttpHandler, type HttpListener, listen } from './http-server.ts';
+import { type HttpHandler, type HttpListener, type ListenOptions, listen } from './http-server.ts';
 import { LOOPBACK, type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
 import { seededRandom } from './random.ts';
 import { simulatorState } from './simulator-state.ts';
@@ -56,7 +56,7 @@ function simulatorParts(settings: SimulatorSettings, filesUrl: () => string): Pa
  */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const settings = simulatorSettings(options);
-  const { host, gzip } = settings;
+  const { host, gzip, tls } = settings;
   const listeners: HttpListener[] = [];
   let filesUrl = '';
   const parts = simulatorParts(settings, () => filesUrl);
@@ -68,17 +68,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   async function close(): Promise<void> {
     await Promise.all(listeners.splice(0).map((listener) => listener.close()));
   }
-  async function open(host: string, port: number, handler: HttpHandler): Promise<string> {
-    const listener = await listen({ host, port, gzip }, handler);
+  async function open(options: Omit<ListenOptions, 'gzip'>, handler: HttpHandler): Promise<string> {
+    const listener = await listen({ ...options, gzip }, handler);
     listeners.push(listener);
     return listener.url;
   }
 
   try {
-    filesUrl = `${await open(host, settings.filesPort, fileHandler(parts, behaviours))}/cids`;
-    const apiUrl = `${await open(host, settings.port, api.handle)}/api/v2/`;
+    filesUrl = `${await open({ host, port: settings.filesPort, tls }, fileHandler(parts, behaviours))}/cids`;
+    const apiUrl = `${await open({ host, port: settings.port, tls }, api.handle)}/api/v2/`;
     const control = settings.controlPort;
-    const controlUrl = control === null ? null : await open(LOOPBACK, control, controlHandler(state));
+    const controlUrl = control === null ? null : await open({ host: LOOPBACK, port: control, tls: null }, controlHandler(state));
     return { apiUrl, filesUrl, controlUrl, state, close };
   } catch (error) {
     await close();
