@@ -5,10 +5,12 @@
 
 import type { X509Certificate } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { tlsFromFiles } from '../../bridge/dict-keys.ts';
 import type { Config } from '../../config.ts';
 import { issuerSerialOf } from '../../platform/certificate.ts';
-import { certificatesAt, KeyFileRefused, signerFromFiles } from '../../platform/key-files.ts';
-import { type Finding, fail, warn } from './finding.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { certificatesAt, certificatesIn, KeyFileRefused, signerFromFiles } from '../../platform/key-files.ts';
+import { type Finding, fail, skip, warn } from './finding.ts';
 
 const DAY_MS = 86_400_000;
 /** An authority takes days to weeks to renew a certificate. */
@@ -28,7 +30,11 @@ export function validityOf(what: string, certificate: X509Certificate, now: Date
   }
   if (days < WARNING_DAYS) {
     const seen = `${what} expires on ${until}, in ${days} days`;
-    return { level: 'warn', seen, advice: 'have it renewed and known to the Central Bank before; a changed file is read again by itself' };
+    return {
+      level: 'warn',
+      seen,
+      advice: 'have it renewed before, and known to whoever has to know it; a changed file is read again by itself',
+    };
   }
   return { level: 'ok', seen: `${what} is valid until ${until} (${days} days)`, advice: null };
 }
@@ -36,8 +42,9 @@ export function validityOf(what: string, certificate: X509Certificate, now: Date
 /** The key that signs, and its certificate. */
 export function checkSigning(dict: Config['dict'], now: Date): readonly Finding[] {
   const check = 'signing certificate';
-  const { signingKey, signingCertificate } = dict;
+  const { url, signingKey, signingCertificate } = dict;
   if (signingKey === null || signingCertificate === null) {
+    if (url === null) return [skip(check, 'none is configured, nor is DICT_URL')];
     return [
       warn(
         check,
@@ -48,16 +55,48 @@ export function checkSigning(dict: Config['dict'], now: Date): readonly Finding[
   }
   return refusable(check, 'DICT_VSYNC_DICT_SIGNING_KEY, _CERTIFICATE and _KEY_PASSPHRASE', () => {
     signerFromFiles({ keyFile: signingKey, certificateFile: signingCertificate, passphrase: dict.signingKeyPassphrase });
-    const [certificate] = certificatesAt(signingCertificate);
+    const [certificate] = certificatesIn(signingCertificate);
     const about = certificate === undefined ? [] : [{ check, ...validityOf(nameOf(certificate), certificate, now) }];
     return [...about, ...exposure(check, signingKey)];
   });
 }
 
+/** What secures connections: our certificate and the authorities that we trust. */
+export function checkTls(dict: Config['dict'], now: Date): readonly Finding[] {
+  const check = 'TLS certificate';
+  const { url, tlsCertificate, tlsKey, tlsPkcs12, tlsAuthority } = dict;
+  const file = tlsPkcs12 ?? tlsCertificate;
+  if (url?.startsWith('https:') !== true) return [skip(check, 'not needed: DICT_URL does not begin with https')];
+  const own = refusable(check, 'DICT_VSYNC_DICT_TLS_CERTIFICATE and _KEY, or _PKCS12, and _PASSPHRASE, _AUTHORITY', () => {
+    const { certificate } = tlsFromFiles({ clock: systemClock, log: null }, dict)();
+    if (certificate === null || file === null) {
+      const advice = 'set DICT_VSYNC_DICT_TLS_CERTIFICATE and DICT_VSYNC_DICT_TLS_KEY, or DICT_VSYNC_DICT_TLS_PKCS12';
+      return [warn(check, 'none is configured: DICT lets nobody in without', advice)];
+    }
+    return [{ check, ...validityOf(nameOf(certificate), certificate, now) }, ...exposure(check, tlsPkcs12 ?? tlsKey ?? file)];
+  });
+  return tlsAuthority === null ? own : [...own, ...checkAuthorities(tlsAuthority, now)];
+}
+
+function checkAuthorities(place: string, now: Date): readonly Finding[] {
+  const check = 'TLS authority';
+  return refusable(check, 'DICT_VSYNC_DICT_TLS_AUTHORITY', () => heldTogether(check, certificatesAt(place), now));
+}
+
+/** Certificates of others: one that is usable is enough. */
+function heldTogether(check: string, certificates: readonly X509Certificate[], now: Date): readonly Finding[] {
+  const judged = certificates.map((certificate) => validityOf(nameOf(certificate), certificate, now));
+  const usable = judged.some(({ level }) => level === 'ok' || level === 'warn');
+  // While a certificate is changed, the former and the next one lie beside the present one.
+  const advice = 'take it out once it is not in use any more';
+  return judged.map((one) => ({ check, ...one, ...(usable && one.level === 'fail' ? { level: 'warn' as const, advice } : {}) }));
+}
+
 /** The certificates that DICT signs with. */
-export function checkTrustStore({ trustStore }: Config['dict'], now: Date): readonly Finding[] {
+export function checkTrustStore({ url, trustStore }: Config['dict'], now: Date): readonly Finding[] {
   const check = 'trust store';
   if (trustStore === null) {
+    if (url === null) return [skip(check, 'none is configured, nor is DICT_URL')];
     return [
       warn(
         check,
@@ -66,14 +105,7 @@ export function checkTrustStore({ trustStore }: Config['dict'], now: Date): read
       ),
     ];
   }
-  return refusable(check, 'DICT_VSYNC_DICT_TRUST_STORE', () => {
-    const judged = certificatesAt(trustStore).map((certificate) => validityOf(nameOf(certificate), certificate, now));
-    const usable = judged.some(({ level }) => level === 'ok' || level === 'warn');
-    if (!usable) return judged.map((one) => ({ check, ...one }));
-    // While the Central Bank changes its certificate, the former and the next one lie beside the present one.
-    const advice = 'take it out once DICT signs with another one';
-    return judged.map((one) => ({ check, ...one, ...(one.level === 'fail' ? { level: 'warn' as const, advice } : {}) }));
-  });
+  return refusable(check, 'DICT_VSYNC_DICT_TRUST_STORE', () => heldTogether(check, certificatesAt(trustStore), now));
 }
 
 /** Certificates as people find them again: by their serial and their subject's last part. */

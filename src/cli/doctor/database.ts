@@ -11,13 +11,16 @@ import { accessDatabase, migrationsDirectory, type OpenedDatabase } from '../../
 import { DatabaseUnavailable, refusalOf } from '../../platform/postgres/errors.ts';
 import { MigrationRefused, migrationStatus } from '../../platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from '../../platform/postgres/server-errors.ts';
-import { alone, type Checked, type Finding, fail, ok, skip, warn } from './finding.ts';
+import { alone, type Checked, type Finding, fail, ok, warn } from './finding.ts';
 
 /** The oldest that is supported: docs/postgres.md. */
 const VERSION_MIN = 150_000;
 
+/** What is asked of it are single rows of its catalogue. */
+const STATEMENT_LIMIT_MS = 5_000;
+
 /** Opens it, to be closed by the caller; null where there is none that can be reached. */
-export async function checkDatabase({ database, program }: Config): Promise<Checked<OpenedDatabase>> {
+export async function checkDatabase({ database, program }: Config, signal: AbortSignal): Promise<Checked<OpenedDatabase>> {
   const check = 'database';
   const embeddedDirectory = path.join(program.dataDir, 'postgres');
   if (database.url === null && !existsSync(path.join(embeddedDirectory, 'cluster'))) {
@@ -29,10 +32,13 @@ export async function checkDatabase({ database, program }: Config): Promise<Chec
       embeddedDirectory,
       poolMin: 0,
       poolMax: 2,
+      statementTimeoutMs: STATEMENT_LIMIT_MS,
       applicationName: 'dict-vsync doctor',
     });
     try {
       const findings = [await checkServer(opened, database.url === null), await checkSchema(opened)];
+      // Nobody waits for it any more: it came after its time.
+      signal.throwIfAborted();
       return { findings, result: opened };
     } catch (cause) {
       await opened.close();
@@ -52,7 +58,9 @@ export async function checkDatabase({ database, program }: Config): Promise<Chec
 /** Messages of the database end with what to do, after a semicolon. */
 function parts(message: string): readonly [seen: string, advice: string] {
   const at = message.lastIndexOf('; ');
-  return at === -1 ? [message, 'see that the server runs and that DATABASE_URL names it'] : [message.slice(0, at), message.slice(at + 2)];
+  return at === -1
+    ? [message, 'see that the server runs and that DATABASE_URL names it']
+    : [message.slice(0, at), message.slice(at + 2)];
 }
 
 async function checkServer(sql: Sql, embedded: boolean): Promise<Finding> {
@@ -89,9 +97,4 @@ async function checkSchema(sql: Sql): Promise<Finding> {
     if (!(cause instanceof MigrationRefused)) throw cause;
     return fail(check, cause.message, 'run the version of the program that this database was last used with, or a newer one');
   }
-}
-
-/** Where nothing can be asked of a database. */
-export function databaseSkipped(because: string): readonly Finding[] {
-  return [skip('database', because), skip('schema', because)];
 }

@@ -24,7 +24,10 @@ export function checkAddress({ url }: Config['dict']): Checked<Place> {
   }
   const result = placeOf(url, SCHEME_PORTS);
   if (url.startsWith('https:')) return { findings: [ok(check, url)], result };
-  return { findings: [warn(check, `${url}: nothing is encrypted`, 'right for a simulator only; DICT’s address begins with https')], result };
+  return {
+    findings: [warn(check, `${url}: nothing is encrypted`, 'right for a simulator only; DICT’s address begins with https')],
+    result,
+  };
 }
 
 /** Name and port of DICT; the result is null where it cannot be connected to. */
@@ -107,7 +110,11 @@ function failureOf(error: DictError, participant: Participant): Finding {
         'see that DICT_VSYNC_DICT_TRUST_STORE holds the certificate that the Central Bank signs with now, and that this machine’s clock is right',
       );
     case 'RateLimited':
-      return warn(check, 'the token bucket POLICIES_LIST is empty', 'run doctor again in a minute; other programs of this participant ask too');
+      return warn(
+        check,
+        'the token bucket POLICIES_LIST is empty',
+        'run doctor again in a minute; other programs of this participant ask too',
+      );
     case 'Forbidden':
     case 'ParticipantInvalid':
       return fail(
@@ -117,14 +124,26 @@ function failureOf(error: DictError, participant: Participant): Finding {
       );
     case 'ServiceUnavailable':
     case 'InternalServerError':
-      return fail(check, `${message}${correlated}`, 'DICT is not well: try again, and see the Central Bank’s notices if it lasts');
+      return fail(
+        check,
+        `${message}${correlated}`,
+        'DICT is not well: try again, and see the Central Bank’s notices if it lasts',
+      );
     case 'InvalidAnswer':
     case 'NotFound':
       return fail(check, `${message}${correlated}`, 'what answered is not DICT’s API: check host, port and path of DICT_URL');
     case 'Timeout':
-      return fail(check, message, 'the connection stands and nothing comes: check what lies between, and DICT_VSYNC_DICT_CALL_TIMEOUT');
+      return fail(
+        check,
+        message,
+        'the connection stands and nothing comes: check what lies between, and DICT_VSYNC_DICT_CALL_TIMEOUT',
+      );
     default:
-      return fail(check, `${message}${correlated}`, 'check that DICT_URL begins with https where the port speaks TLS, and what lies between');
+      return fail(
+        check,
+        `${message}${correlated}`,
+        'check that DICT_URL begins with https where the port speaks TLS, and what lies between',
+      );
   }
 }
 
@@ -138,7 +157,8 @@ const SKEW_WARNING_MS = 2_000;
 export function checkClock(answered: Answered, config: Config): Finding {
   const check = 'clock';
   const limitMs = config.reconciliation.clockSkewMs;
-  if (config.program.timeScale !== 1) return skip(check, `not compared: it runs ${config.program.timeScale} times as fast on purpose`);
+  if (config.program.timeScale !== 1)
+    return skip(check, `not compared: it runs ${config.program.timeScale} times as fast on purpose`);
   const { responseTime, sentAt, answeredAt } = answered;
   if (responseTime === null) return skip(check, 'DICT’s answer does not tell its time');
   const halfMs = (answeredAt.getTime() - sentAt.getTime()) / 2;
@@ -170,7 +190,11 @@ export async function checkOurSignature(
   }
   const { participant, keyType } = held.scope;
   try {
-    const { id, result } = await probeVerification(options, { participant, keyType, participantSyncVerifier: held.vsync }, signal);
+    const { id, result } = await probeVerification(
+      options,
+      { participant, keyType, participantSyncVerifier: held.vsync },
+      signal,
+    );
     const hint = result === 'OK' ? '' : ': ordinary under traffic; "dict-vsync verify" explains it';
     return ok(check, `DICT took a signed verification of ${keyType} (number ${id}) and said ${result}${hint}`);
   } catch (cause) {

@@ -10,8 +10,8 @@ import { vsyncToHex } from '../../vsync/vsync.ts';
 import { readAllVSyncs } from '../../vsync/vsync-store.ts';
 import { dictClientOptions } from '../../wire.ts';
 import { CommandFailed, type Io } from '../io.ts';
-import { checkSigning, checkTrustStore } from './certificates.ts';
-import { checkDatabase, databaseSkipped } from './database.ts';
+import { checkSigning, checkTls, checkTrustStore } from './certificates.ts';
+import { checkDatabase } from './database.ts';
 import { checkAddress, checkAnswer, checkClock, checkFilesHosts, checkOurSignature, checkReach } from './dict.ts';
 import { checked, type Finding, fail, ok, skip } from './finding.ts';
 import { checkConfiguration, checkDataDirectory, checkNode, programVersion } from './machine.ts';
@@ -40,35 +40,30 @@ export async function examine(io: Io, tell: (finding: Finding) => void): Promise
     return;
   }
   const examination: Examination = { io, config, now: systemClock.now(), tell };
-  await local(examination, 'data directory', async () =>
-    checkDataDirectory(config.program.dataDir, config.reconciliation.fileBytesMax),
-  );
+  const { dict, program, reconciliation } = config;
+  await local(examination, 'data directory', () => checkDataDirectory(program.dataDir, reconciliation.fileBytesMax).findings);
   const database = await examineDatabase(examination);
   try {
-    await local(examination, 'signing certificate', async () => ({ findings: checkSigning(config.dict, examination.now), result: null }));
-    await local(examination, 'trust store', async () => ({ findings: checkTrustStore(config.dict, examination.now), result: null }));
+    await local(examination, 'signing certificate', () => checkSigning(dict, examination.now));
+    await local(examination, 'trust store', () => checkTrustStore(dict, examination.now));
+    await local(examination, 'TLS certificate', () => checkTls(dict, examination.now));
     await examineDict(examination, database);
   } finally {
     await database?.close();
   }
 }
 
-async function local<Result>(
-  { io, tell }: Examination,
-  check: string,
-  work: () => Promise<{ findings: readonly Finding[]; result: Result | null }>,
-): Promise<Result | null> {
+async function local({ io, tell }: Examination, check: string, work: () => readonly Finding[]): Promise<void> {
   const about = { check, limitMs: LOCAL_LIMIT_MS, lateAdvice: 'see the disk that it lies on' };
-  const { findings, result } = await checked(io, about, work);
+  const { findings } = await checked(io, about, async () => ({ findings: work(), result: null }));
   findings.forEach(tell);
-  return result;
 }
 
 async function examineDatabase({ io, config, tell }: Examination): Promise<OpenedDatabase | null> {
   const { embeddedStartTimeoutMs, connectTimeoutMs } = config.database;
   const limitMs = (config.database.url === null ? embeddedStartTimeoutMs : connectTimeoutMs) + LOCAL_LIMIT_MS;
   const about = { check: 'database', limitMs, lateAdvice: 'see that the server runs, and what it is busy with' };
-  const { findings, result } = await checked(io, about, () => checkDatabase(config));
+  const { findings, result } = await checked(io, about, (signal) => checkDatabase(config, signal));
   findings.forEach(tell);
   return result;
 }
@@ -80,7 +75,11 @@ async function examineDict(examination: Examination, database: OpenedDatabase | 
   address.findings.forEach(tell);
   const place = address.result;
   if (place === null) return;
-  const network = { check: 'DICT name', limitMs: dict.connectTimeoutMs + MARGIN_MS, lateAdvice: 'see the name servers of this machine' };
+  const network = {
+    check: 'DICT name',
+    limitMs: dict.connectTimeoutMs + MARGIN_MS,
+    lateAdvice: 'see the name servers of this machine',
+  };
   const reach = await checked(io, network, (signal) => checkReach(place, dict.connectTimeoutMs, signal));
   reach.findings.forEach(tell);
   (await checkFilesHosts(dict)).forEach(tell);
@@ -89,7 +88,7 @@ async function examineDict(examination: Examination, database: OpenedDatabase | 
     return;
   }
   const held = await heldScope(config, database);
-  const participant = config.program.participants?.[0] ?? held?.scope.participant ?? null;
+  const participant = held?.scope.participant ?? config.program.participants?.[0] ?? null;
   if (participant === null) {
     tell(fail('DICT answer', 'nobody to ask for: no participant is configured, and the base has none', 'set PARTICIPANT_ISPB'));
     return;
@@ -153,5 +152,3 @@ async function heldScope({ program }: Config, database: OpenedDatabase | null): 
     return null;
   }
 }
-
-void databaseSkipped;

@@ -67,7 +67,7 @@ export async function checked<Result>(
   }
 }
 
-/** A check that nothing else depends on. */
-export function alone(...findings: readonly Finding[]): Checked<null> {
+/** Findings of a check that leaves the ones after it nothing to go on with. */
+export function alone(...findings: readonly Finding[]): Checked<never> {
   return { findings, result: null };
 }

@@ -13,7 +13,11 @@ const NODE_NEEDED = 24;
 export function checkNode(version: string): Finding {
   const major = Number(version.split('.')[0]);
   if (major >= NODE_NEEDED) return ok('Node', version);
-  return fail('Node', `${version}, ${NODE_NEEDED} or newer is needed`, 'start it by "npx dict-vsync", which brings its own, or update Node');
+  return fail(
+    'Node',
+    `${version}, ${NODE_NEEDED} or newer is needed`,
+    'start it by "npx dict-vsync", which brings its own, or update Node',
+  );
 }
 
 /** The program's own version, from the package it came in. */
@@ -39,12 +43,13 @@ export function checkConfiguration(io: Io): Checked<Config> {
 const FREE_BYTES_MIN = 1024 ** 3;
 
 /** Whether working files can be written and have room. A directory that is not there yet is made on first use. */
-export function checkDataDirectory(dataDir: string, fileBytesMax: number): Checked<null> {
+export function checkDataDirectory(dataDir: string, fileBytesMax: number): Checked<never> {
   const check = 'data directory';
   const advice = 'give the user that runs this the right to write there, or name another directory in DATA_DIR';
   const existing = nearestExisting(dataDir);
   try {
-    if (!statSync(existing).isDirectory()) return alone(fail(check, `${existing} is no directory`, 'name another one in DATA_DIR'));
+    if (!statSync(existing).isDirectory())
+      return alone(fail(check, `${existing} is no directory`, 'name another one in DATA_DIR'));
     accessSync(existing, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
     return alone(fail(check, `${existing} cannot be written to (${codeOf(cause)})`, advice));

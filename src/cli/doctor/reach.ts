@@ -1,7 +1,7 @@
 /** The way to a server below TLS: its name and its port. Opens one connection and closes it again; sends nothing. */
 
-import { once } from 'node:events';
 import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { type Finding, fail, ok } from './finding.ts';
 
@@ -18,7 +18,11 @@ export function placeOf(address: string, defaults: Readonly<Record<string, numbe
 }
 
 /** The first address that the name leads to, or null with the finding that says why there is none. */
-export async function checkName(check: string, host: string, advice: string): Promise<{ finding: Finding; address: string | null }> {
+export async function checkName(
+  check: string,
+  host: string,
+  advice: string,
+): Promise<{ finding: Finding; address: string | null }> {
   try {
     const found = await lookup(host, { all: true });
     const addresses = found.map(({ address }) => address);

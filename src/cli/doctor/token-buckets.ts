@@ -1,6 +1,6 @@
 /** DICT's token buckets as `/policies/` tells them: how full they are, and whether the configuration expects the same of them. */
 
-import { PUBLISHED_RATES, type PolicyName } from '../../bridge/rate-budget.ts';
+import { type PolicyName, PUBLISHED_RATES } from '../../bridge/rate-budget.ts';
 import type { TokenBucketLimits } from '../../config/option-kind.ts';
 import type { Config } from '../../config.ts';
 import type { Policy } from '../../dict/api.ts';
@@ -9,7 +9,9 @@ import { type Finding, fail, ok, warn } from './finding.ts';
 const check = 'token bucket';
 
 /** Buckets that are used in ordinary work, with the option that says what is expected of each. */
-function expectedOf(dict: Config['dict']): Readonly<Record<string, { readonly option: string; readonly limits: TokenBucketLimits }>> {
+function expectedOf(
+  dict: Config['dict'],
+): Readonly<Record<string, { readonly option: string; readonly limits: TokenBucketLimits }>> {
   const option = (name: string, limits: TokenBucketLimits) => ({ option: `DICT_VSYNC_DICT_${name}`, limits });
   return {
     SYNC_VERIFICATIONS_WRITE: option('SYNC_VERIFICATIONS_WRITE', dict.syncVerificationsWrite),
@@ -50,8 +52,7 @@ function judged(policy: Policy, option: string, configured: TokenBucketLimits): 
     return warn(check, seen, 'it is used faster than it fills: see what else of this participant asks DICT');
   }
   const same =
-    configured.capacity === capacity &&
-    configured.refillTokens * refillPeriodSec === refillTokens * configured.refillPeriodSec;
+    configured.capacity === capacity && configured.refillTokens * refillPeriodSec === refillTokens * configured.refillPeriodSec;
   if (same) return ok(check, seen);
   const advice = `DICT’s numbers are used while they are told; set ${option} to them, for when they are not`;
   return warn(check, `${seen}; configured is ${rateText(configured)}${publishedText(name)}`, advice);
