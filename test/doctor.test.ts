@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runLine } from './support/command-run.ts';
@@ -18,11 +18,16 @@ function assertOnly(examined: Examined, level: 'warn' | 'fail', ...checks: strin
 
 /** A port where something listens that never says a word; or, once closed, nothing. */
 async function silentPort(t: TestContext): Promise<{ port: number; close(): Promise<void> }> {
-  const server = createServer(() => {});
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket.on('error', () => {})));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   assert.ok(address !== null && typeof address !== 'string');
-  const close = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) socket.destroy();
+    });
   t.after(close);
   return { port: address.port, close };
 }
@@ -46,8 +51,8 @@ describe('doctor', () => {
     const env = { ...world.env, DICT_VSYNC_DICT_TRUST_STORE: undefined };
     const { stdout, exitCode } = await runLine(['doctor'], { env, cwd: world.directory });
     assert.equal(exitCode, 0);
-    assert.match(stdout, /^ok {4}Node {17}[0-9.]+$/m);
-    assert.match(stdout, /^warn {2}trust store {10}none is configured.*\n {28}do: set DICT_VSYNC_DICT_TRUST_STORE/m);
+    assert.match(stdout, /^ok {4}Node {18}[0-9.]+$/m);
+    assert.match(stdout, /^warn {2}trust store {11}none is configured.*\n {28}do: set DICT_VSYNC_DICT_TRUST_STORE/m);
     assert.match(stdout, /^[0-9]+ ok, 1 warnings, 0 failures, [0-9]+ not checked$/m);
   });
 
@@ -109,7 +114,7 @@ describe('doctor on certificates', () => {
     const examined = await world.examine({ DICT_VSYNC_DICT_TLS_CERTIFICATE: file });
     assertOnly(examined, 'fail', 'TLS certificate', 'DICT TLS');
     assert.match(examined.of('TLS certificate').seen, /expired on/);
-    assert.match(examined.of('DICT TLS').seen, /refuses our certificate: it expired at/);
+    assert.match(examined.of('DICT TLS').seen, /refus(es|ing) our certificate: it expired at/);
     assert.deepEqual(world.simulator.state.counts(), {});
   });
 
@@ -187,12 +192,11 @@ describe('doctor on the way to DICT', () => {
   it('names a server that takes the connection and never answers, within its time', async (t) => {
     const world = await doctorWorld(t);
     const { port } = await silentPort(t);
-    const limits = { DICT_VSYNC_DICT_CONNECT_TIMEOUT: '1s', DICT_VSYNC_DICT_CALL_TIMEOUT: '1s' };
-    const secure = await world.examine({ ...limits, DICT_URL: `https://127.0.0.1:${port}/api/v2/` });
+    const secure = await world.examine({ DICT_VSYNC_DICT_CONNECT_TIMEOUT: '1s', DICT_URL: `https://127.0.0.1:${port}/api/v2/` });
     assert.equal(secure.of('DICT port').level, 'ok');
-    assert.equal(secure.of('DICT answer').level, 'fail');
+    assert.equal(secure.of('DICT TLS').level, 'fail');
     const plain = await world.examine({
-      ...limits,
+      DICT_VSYNC_DICT_CALL_TIMEOUT: '1s',
       DICT_URL: `http://127.0.0.1:${port}/api/v2/`,
       DICT_VSYNC_DICT_TLS_CERTIFICATE: undefined,
       DICT_VSYNC_DICT_TLS_KEY: undefined,
@@ -228,7 +232,7 @@ describe('doctor on the way to DICT', () => {
       DICT_VSYNC_DICT_TLS_KEY: otherFiles.client.keyFile,
     });
     assertOnly(ours, 'fail', 'DICT TLS');
-    assert.match(ours.of('DICT TLS').seen, /refuses our certificate/);
+    assert.match(ours.of('DICT TLS').seen, /refus(es|ing) our certificate/);
   });
 
   it('tells a wrong trust store from everything before it', async (t) => {

@@ -64,7 +64,7 @@ export async function checkAnswer(
     return { findings: [...tls, answer, signatureOf(options)], result: probed };
   } catch (cause) {
     if (!(cause instanceof DictError)) throw cause;
-    const failure = failureOf(cause, participant);
+    const failure = failureOf(cause, participant, secure);
     const passed = failure.check === 'DICT TLS' || cause.status === 0 ? [] : tls;
     // Behind a signature that does not hold there was an answer.
     const answer = failure.check === 'DICT signature' ? [ok('DICT answer', `answered participant ${participant}`)] : [];
@@ -96,11 +96,14 @@ const TLS_KINDS: readonly string[] = [
 ];
 
 /** What an error says of the way to DICT, and what to do. */
-function failureOf(error: DictError, participant: Participant): Finding {
-  const { kind, message, correlationId } = error;
+function failureOf(error: DictError, participant: Participant, secure: boolean): Finding {
+  const { kind, correlationId } = error;
+  // Which question it was says nothing here.
+  const message = error.message.replace(/^[A-Za-z]+: /, '');
   const correlated = correlationId === null ? '' : `; correlation ${correlationId}`;
-  // These messages end with what to do: they are made for people.
-  if (TLS_KINDS.includes(kind)) return fail('DICT TLS', message, 'see DICT_URL and the DICT_VSYNC_DICT_TLS_… options');
+  // The port took our connection a moment ago: what fails before anything is sent is TLS. Messages say more, they are made for people.
+  if (TLS_KINDS.includes(kind) || (secure && kind === 'Unreachable'))
+    return fail('DICT TLS', message, 'see DICT_URL and the DICT_VSYNC_DICT_TLS_… options');
   const check = 'DICT answer';
   switch (kind) {
     case 'AnswerSignatureInvalid':
@@ -204,7 +207,7 @@ export async function checkOurSignature(
         'see that the Central Bank knows the certificate of DICT_VSYNC_DICT_SIGNING_CERTIFICATE for this participant and environment';
       return fail(check, `DICT does not accept it; correlation ${cause.correlationId ?? 'none'}`, advice);
     }
-    const { check: stage, seen, advice } = failureOf(cause, participant);
+    const { check: stage, seen, advice } = failureOf(cause, participant, options.apiUrl.startsWith('https:'));
     return { check, level: 'fail', seen: `${stage}: ${seen}`, advice };
   }
 }
