@@ -17,7 +17,7 @@ const DAY_MS = 86_400_000;
 const WARNING_DAYS = 30;
 
 /** One certificate's time; `what` says whose it is. */
-export function validityOf(what: string, certificate: X509Certificate, now: Date): Pick<Finding, 'level' | 'seen' | 'advice'> {
+function validityOf(what: string, certificate: X509Certificate, now: Date): Pick<Finding, 'level' | 'seen' | 'advice'> {
   const { validFromDate, validToDate } = certificate;
   const days = Math.floor((validToDate.getTime() - now.getTime()) / DAY_MS);
   const until = validToDate.toISOString().slice(0, 10);
@@ -115,7 +115,7 @@ function nameOf(certificate: X509Certificate): string {
 }
 
 /** A private key that everybody on the machine may read is nobody's. */
-export function exposure(check: string, keyFile: string): readonly Finding[] {
+function exposure(check: string, keyFile: string): readonly Finding[] {
   const others = process.platform === 'win32' ? 0 : statSync(keyFile).mode & 0o077;
   if (others === 0) return [];
   const mode = (statSync(keyFile).mode & 0o777).toString(8);
@@ -123,7 +123,7 @@ export function exposure(check: string, keyFile: string): readonly Finding[] {
 }
 
 /** What a file is refused for becomes the finding. */
-export function refusable(check: string, options: string, work: () => readonly Finding[]): readonly Finding[] {
+function refusable(check: string, options: string, work: () => readonly Finding[]): readonly Finding[] {
   try {
     return work();
   } catch (cause) {

@@ -15,6 +15,7 @@ import { checkDatabase } from './database.ts';
 import { checkAddress, checkAnswer, checkClock, checkFilesHosts, checkOurSignature, checkReach } from './dict.ts';
 import { checked, type Finding, fail, ok, skip } from './finding.ts';
 import { checkConfiguration, checkDataDirectory, checkNode, programVersion } from './machine.ts';
+import { bridgeOf, checkServices, throughBridge } from './services.ts';
 import { checkBuckets } from './token-buckets.ts';
 
 /** A check that needs nothing but this machine. */
@@ -47,7 +48,9 @@ export async function examine(io: Io, tell: (finding: Finding) => void): Promise
     await local(examination, 'signing certificate', () => checkSigning(dict, examination.now));
     await local(examination, 'trust store', () => checkTrustStore(dict, examination.now));
     await local(examination, 'TLS certificate', () => checkTls(dict, examination.now));
-    await examineDict(examination, database);
+    await examineServices(examination);
+    if (bridgeOf(config) === null) await examineDict(examination, database);
+    else tell(throughBridge());
   } finally {
     await database?.close();
   }
@@ -66,6 +69,16 @@ async function examineDatabase({ io, config, tell }: Examination): Promise<Opene
   const { findings, result } = await checked(io, about, (signal) => checkDatabase(config, signal));
   findings.forEach(tell);
   return result;
+}
+
+async function examineServices({ io, config, tell }: Examination): Promise<void> {
+  const limitMs = config.dict.connectTimeoutMs;
+  const about = { check: 'services', limitMs: limitMs + MARGIN_MS, lateAdvice: 'see the name servers of this machine' };
+  const { findings } = await checked(io, about, async (signal) => ({
+    findings: await checkServices(config, { limitMs, signal }),
+    result: null,
+  }));
+  findings.forEach(tell);
 }
 
 async function examineDict(examination: Examination, database: OpenedDatabase | null): Promise<void> {

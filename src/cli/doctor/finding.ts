@@ -14,18 +14,22 @@ export interface Finding {
   readonly advice: string | null;
 }
 
+/** As it has to be. */
 export function ok(check: string, seen: string): Finding {
   return { check, level: 'ok', seen, advice: null };
 }
 
+/** Not examined, and why. */
 export function skip(check: string, seen: string): Finding {
   return { check, level: 'skip', seen, advice: null };
 }
 
+/** It works, and somebody should look. */
 export function warn(check: string, seen: string, advice: string): Finding {
   return { check, level: 'warn', seen, advice };
 }
 
+/** It does not work. */
 export function fail(check: string, seen: string, advice: string): Finding {
   return { check, level: 'fail', seen, advice };
 }
