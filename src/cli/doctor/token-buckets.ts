@@ -27,7 +27,7 @@ function expectedOf(
 /** Below this share something uses up the bucket faster than it fills: another program, or too much work. */
 const LOW_SHARE = 0.2;
 
-/** One finding for each bucket; `spent` were taken for this examination itself. */
+/** One finding for each bucket that is used in ordinary work. */
 export function checkBuckets(policies: readonly Policy[], dict: Config['dict']): readonly Finding[] {
   return Object.entries(expectedOf(dict)).map(([name, { option, limits }]) => {
     const policy = policies.find((one) => one.name === name);

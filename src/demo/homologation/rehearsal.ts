@@ -67,7 +67,7 @@ async function rehearseIn(
   const beganAt = world.clock.now();
   log.step('An empty base and a simulated DICT');
   log.line('base    embedded PostgreSQL, schema up to date');
-  log.line(`DICT    ${world.simulator.apiUrl}  with the real rate limits; its event log lags 5 s`);
+  log.line(`DICT    ${world.simulator.apiUrl}  mutual TLS, signed both ways, the real rate limits; its event log lags 5 s`);
   const rehearsal = begin(world, background, options, log);
   const registered = await register(rehearsal);
   await claimsBegin(rehearsal);
