@@ -20,7 +20,7 @@ import { type Claims, claims } from './claims.ts';
 import { type RecordedDict, recordedDict } from './recorded-dict.ts';
 import type { RehearsalLog } from './rehearsal-log.ts';
 import { watchRun } from './run-watch.ts';
-import { OTHER, type RehearsalOptions, TEST } from './settings.ts';
+import { OTHER, type RehearsalOptions, scaleFor, TEST } from './settings.ts';
 import { type Rehearsed, verdictOf } from './verdict.ts';
 
 export const STEPS = 6;
@@ -70,7 +70,7 @@ async function rehearseIn(
   log.line(`DICT    ${world.simulator.apiUrl}  mutual TLS, signed both ways, the real rate limits; its event log lags 5 s`);
   const rehearsal = begin(world, background, options, log);
   const registered = await register(rehearsal);
-  await claimsBegin(rehearsal);
+  await claimsBegin(rehearsal, scaleFor(registered.keyMs));
   const testBeganAt = world.clock.now();
   const countsBefore = { dict: world.simulator.state.counts(), claims: { ...rehearsal.claims.counts } };
   const planted = await change(rehearsal);
@@ -136,11 +136,12 @@ function begin(world: DemoWorld, background: Background, options: RehearsalOptio
 const concurrency = 8;
 
 /** The core registers every key at DICT and tells us of it, as it does of all others. */
-async function register(rehearsal: Rehearsal): Promise<Verified> {
+async function register(rehearsal: Rehearsal): Promise<Verified & { readonly keyMs: number }> {
   const { options, world, log, background, feed, ours } = rehearsal;
   log.step(`${options.keys} ${options.keyType} keys of participant ${OURS} are registered`);
   background.start((signal) => feed.run(signal));
   const waiting = ours.values();
+  const begunMs = performance.now();
   const registerSome = async (): Promise<void> => {
     for (const created of waiting) {
       background.signal.throwIfAborted();
@@ -149,9 +150,10 @@ async function register(rehearsal: Rehearsal): Promise<Verified> {
     }
   };
   await Promise.all(Array.from({ length: concurrency }, registerSome));
+  const keyMs = (performance.now() - begunMs) / ours.length;
   await feed.drained(background.signal);
   log.line(`${feed.counts.applied} keys arrived in the base as events of the core, ${feed.counts.duplicate} of them twice`);
-  return ask(rehearsal);
+  return { ...(await ask(rehearsal)), keyMs };
 }
 
 /** One verification as the product makes it, and how it ended. */
@@ -164,11 +166,11 @@ async function ask({ options, world, dict, log, background }: Rehearsal): Promis
   return verified;
 }
 
-async function claimsBegin(rehearsal: Rehearsal): Promise<void> {
+async function claimsBegin(rehearsal: Rehearsal, scale: number): Promise<void> {
   const { world, log, background } = rehearsal;
   log.step('Claims arrive from now on');
-  world.clock.runAt(TEST.scale);
-  log.line(`from here on the clock runs ${TEST.scale} times as fast as ours, for everybody`);
+  world.clock.runAt(scale);
+  log.line(`from here on the clock runs ${scale} times as fast as ours, for everybody`);
   background.start((signal) => rehearsal.claims.run(AbortSignal.any([signal, rehearsal.stopClaims.signal])));
   log.line(
     `one every ${TEST.claimEveryMs / 1_000} s, we are donor and claimer in turn; our core tells us up to ${TEST.deliveryMaxMs / 1_000} s later, ${TEST.duplicateShare * 100} % twice`,

@@ -34,9 +34,12 @@ export const TEST = {
   hourMs: 3_600_000,
   /** What the rehearsal allows for the whole of it, registration included. */
   limitMs: 900_000,
-  /** Seconds of the test's clock in one of ours. */
-  scale: 12,
-  /** How long before the present the clock begins: with this scale, eleven minutes of ours until the present is reached. */
+  /** Seconds of the test's clock in one of ours, once the keys are registered: the most, and what a slow machine gets at least. */
+  scaleMax: 12,
+  scaleMin: 4,
+  /** A machine that registers a key within this is fast enough for the most. */
+  registrationMs: 10,
+  /** How long before the present the clock begins: at most eleven minutes of ours until the present is reached. */
   headStartMs: 7_200_000,
   /** A claim is opened this often; we are the donor of every other one, and the claimer of the rest. */
   claimEveryMs: 10_000,
@@ -52,3 +55,12 @@ export const TEST = {
   questionsMax: 10,
   questionEveryMs: 15_000,
 } as const;
+
+/**
+ * How fast the clock may run on this machine, judged by how fast it registered the keys: on a slower clock, the minutes of the test are
+ * those of waiting and not those of computing.
+ */
+export function scaleFor(registrationMs: number): number {
+  const fitting = (TEST.scaleMax * TEST.registrationMs) / registrationMs;
+  return Math.round(Math.min(TEST.scaleMax, Math.max(TEST.scaleMin, fitting)));
+}
