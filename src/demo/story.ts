@@ -37,8 +37,7 @@ interface Story {
 /** Tells the story; true where it ends well. Rejects with the signal's reason when interrupted, having closed everything. */
 export async function tellStory(io: Io, options: DemoOptions, output: StageOutput): Promise<boolean> {
   output.stage('An empty base and a simulated DICT');
-  const { scale, headStartMs } = DEMO;
-  const world = await openWorld(io, { ...options, scale, headStartMs });
+  const world = await openWorld(io, options);
   const background = inBackground(io.signal);
   try {
     const endedWell = await background.guard(tell(world, background, options, output));

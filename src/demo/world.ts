@@ -13,13 +13,11 @@ import { initDemoKeys } from '../simulator/demo-keys.ts';
 import { dictSide, participantSettings } from '../simulator/demo-sides.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
 import { type Base, dictClientOptions, type OpenedDict, openBase, openDict } from '../wire.ts';
+import { DEMO, type DemoOptions } from './settings.ts';
 import { type StoryClock, storyClock } from './story-clock.ts';
 
-export interface WorldOptions {
-  readonly seed: number;
-  /** Where everything stays; null: a temporary directory that goes. */
-  readonly keep: string | null;
-  /** Seconds of the world's clock in one of ours, and how long before the present it begins. */
+/** How fast the world's clock runs, and how long before the present it begins. */
+export interface Pace {
   readonly scale: number;
   readonly headStartMs: number;
 }
@@ -61,7 +59,7 @@ function demoDirectory(io: Io, keep: string | null): string {
 }
 
 /** Opens it all; what was opened is closed again where a later part fails. */
-export async function openWorld(io: Io, options: WorldOptions): Promise<DemoWorld> {
+export async function openWorld(io: Io, options: DemoOptions, pace: Pace = DEMO): Promise<DemoWorld> {
   const directory = demoDirectory(io, options.keep);
   const closings: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -71,7 +69,7 @@ export async function openWorld(io: Io, options: WorldOptions): Promise<DemoWorl
     if (options.keep === null) rmSync(directory, { recursive: true, force: true });
   });
   try {
-    const clock = storyClock(options.scale, options.headStartMs);
+    const clock = storyClock(pace.scale, pace.headStartMs);
     const pki = path.join(directory, 'pki');
     initDemoKeys(pki, systemClock.now());
     const simulator = await startSimulator({ clock, seed: options.seed, ...dictSide(pki) });

@@ -45,7 +45,9 @@ export async function rehearse(
   logOf: (clock: DemoWorld['clock']) => RehearsalLog,
 ): Promise<Rehearsed> {
   // The keys are registered as fast as this machine can: a slow one must not spend the test's minutes on them.
-  const world = await openWorld(io, { seed: options.seed, keep: null, scale: 1, headStartMs: TEST.headStartMs });
+  const { keys, seed } = options;
+  const pace = { scale: 1, headStartMs: TEST.headStartMs };
+  const world = await openWorld(io, { keys, seed, divergences: TEST.altered + TEST.inserted, keep: null }, pace);
   const background = inBackground(io.signal);
   try {
     const log = logOf(world.clock);
