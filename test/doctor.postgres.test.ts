@@ -1,6 +1,10 @@
 /** `doctor` on the database, and on what it can only ask DICT with a base: whether our signature is accepted. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { participant } from '../src/dict/participant.ts';
 import { sampleEntries } from '../src/dict/sample-entries.ts';
@@ -113,6 +117,38 @@ describe('doctor on the database', () => {
     assert.equal(examined.exitCode, 1);
     assert.match(examined.of('schema').seen, /newer than this program/);
     assert.match(examined.of('schema').advice ?? '', /newer/);
+  });
+
+  it('fails in time at a server that takes the connection and says nothing', async (t) => {
+    const world = await doctorWorld(t);
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => void sockets.add(socket.on('error', () => {})));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    });
+    const address = server.address();
+    assert.ok(address !== null && typeof address !== 'string');
+    const examined = await world.examine({
+      DATABASE_URL: `postgres://postgres@127.0.0.1:${address.port}/none`,
+      DICT_VSYNC_DATABASE_CONNECT_TIMEOUT: '1s',
+    });
+    assert.equal(examined.exitCode, 1);
+    assert.match(examined.of('database').seen, /cannot be reached/);
+    assert.equal(examined.of('DICT answer').level, 'ok');
+  });
+
+  it('starts an embedded server that stands still, and lets it stop again', async (t) => {
+    const world = await doctorWorld(t);
+    const made = await runLine(['migrate'], { env: world.env, cwd: world.directory });
+    assert.equal(made.exitCode, 0, made.stderr);
+    const examined = await world.examine();
+    assert.equal(examined.exitCode, 0);
+    assert.match(examined.of('database').seen, /^PostgreSQL [0-9.]+, embedded$/);
+    assert.match(examined.of('schema').seen, /^up to date/);
+    assert.equal(existsSync(path.join(world.env['DATA_DIR'] ?? '', 'postgres/cluster/postmaster.pid')), false);
   });
 
   it('fails at a database that takes no changes', async (t) => {

@@ -1,12 +1,14 @@
 /** `doctor` against set-ups that are broken in one place each: the right stage, the right words, the right exit status. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { runLine } from './support/command-run.ts';
 import { doctorWorld, type Examined, examine, files, inDays, otherFiles, reissued } from './support/doctor-world.ts';
+import { opensslMissing } from './support/foreign-programs.ts';
 
 /** Everything but these checks is as it should be. */
 function assertOnly(examined: Examined, level: 'warn' | 'fail', ...checks: string[]): void {
@@ -68,6 +70,18 @@ describe('doctor', () => {
     const { directory } = await doctorWorld(t);
     const examined = await examine({ DATA_DIR: path.join(directory, 'data') });
     assertOnly(examined, 'warn', 'DICT address');
+  });
+
+  it('ends when it is interrupted, in the middle of a question', async (t) => {
+    const { port } = await silentPort(t);
+    const world = await doctorWorld(t);
+    const interruption = new AbortController();
+    const env = { ...world.env, DICT_URL: `https://127.0.0.1:${port}/api/v2/` };
+    const running = runLine(['doctor'], { env, cwd: world.directory, signal: interruption.signal });
+    setTimeout(() => interruption.abort(new Error('interrupted by the test')), 300);
+    const { exitCode, stderr } = await running;
+    assert.equal(exitCode, 130);
+    assert.match(stderr, /interrupted/);
   });
 
   it('refuses a data directory that is a file', async (t) => {
@@ -153,6 +167,42 @@ describe('doctor on certificates', () => {
     const exposed = examined.findings.find(({ seen }) => seen.includes('mode 644'));
     assert.equal(exposed?.level, 'warn');
     assert.equal(exposed.advice, `chmod 600 ${keyFile}`);
+  });
+
+  it('reads a PKCS#12 file, its end and its passphrase', async (t) => {
+    const missing = opensslMissing();
+    if (missing !== null) return t.skip(missing);
+    const world = await doctorWorld(t);
+    const validity = { notBefore: inDays(-400), notAfter: inDays(20) };
+    const certificate = reissued(world.directory, files.client.certificateFile, validity);
+    const file = path.join(world.directory, 'client.p12');
+    const made = [
+      'pkcs12',
+      '-export',
+      '-in',
+      certificate,
+      '-inkey',
+      files.client.keyFile,
+      '-out',
+      file,
+      '-passout',
+      'pass:segredo',
+    ];
+    execFileSync('openssl', made, { stdio: 'ignore' });
+    chmodSync(file, 0o600);
+    const settings = {
+      DICT_VSYNC_DICT_TLS_CERTIFICATE: undefined,
+      DICT_VSYNC_DICT_TLS_KEY: undefined,
+      DICT_VSYNC_DICT_TLS_PKCS12: file,
+    };
+    const opened = await world.examine({ ...settings, DICT_VSYNC_DICT_TLS_PASSPHRASE: 'segredo' });
+    assertOnly(opened, 'warn', 'TLS certificate');
+    assert.match(opened.of('TLS certificate').seen, /^CN=Reemitido .* expires on .*, in 20 days$/);
+    assert.equal(opened.of('DICT answer').level, 'ok');
+    const closed = await world.examine({ ...settings, DICT_VSYNC_DICT_TLS_PASSPHRASE: 'outro' });
+    assertOnly(closed, 'fail', 'TLS certificate');
+    assert.match(closed.of('TLS certificate').seen, /the passphrase does not open it/);
+    assert.equal(JSON.stringify(closed.findings).includes('outro'), false);
   });
 
   it('takes an expired certificate beside a good one for left over, and alone for a failure', async (t) => {
@@ -271,15 +321,16 @@ describe('doctor on the way to DICT', () => {
 });
 
 describe('doctor on clock and token buckets', () => {
-  for (const [aheadMs, level, seen] of [
-    [60_000, 'fail', /ours is (59|60|61)\.[0-9] s behind DICT’s .*; judgements allow 5 s/],
-    [-3_600_000, 'fail', /ours is (3599|3600|3601)\.[0-9] s ahead of DICT’s/],
-    [4_500, 'warn', /ours is [34]\.[0-9] s behind/],
-    [0, 'ok', /ours is 0\.[0-9] s/],
+  // A slow machine measures less exactly, and says so: the differences are large, and the limits are set to suit.
+  for (const [aheadMs, limit, level, seen] of [
+    [60_000, '5s', 'fail', /^ours is [56][0-9]\.[0-9] s behind DICT’s \(± [0-9.]+ s\); judgements allow 5 s$/],
+    [-3_600_000, '5s', 'fail', /^ours is 3[56][0-9]{2}\.[0-9] s ahead of DICT’s/],
+    [60_000, '10min', 'warn', /^ours is [56][0-9]\.[0-9] s behind/],
+    [0, '5s', 'ok', /^ours is [0-9]\.[0-9] s/],
   ] as const) {
-    it(`calls ${aheadMs} ms of difference ${level}`, async (t) => {
+    it(`calls ${aheadMs} ms of difference ${level} where ${limit} are allowed`, async (t) => {
       const world = await doctorWorld(t, { clockAheadMs: aheadMs });
-      const examined = await world.examine();
+      const examined = await world.examine({ DICT_VSYNC_RECONCILIATION_CLOCK_SKEW: limit });
       assert.equal(examined.of('clock').level, level, examined.of('clock').seen);
       assert.match(examined.of('clock').seen, seen);
       if (level !== 'ok') assert.match(examined.of('clock').advice ?? '', /NTP/);

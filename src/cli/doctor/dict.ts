@@ -150,7 +150,7 @@ function failureOf(error: DictError, participant: Participant, secure: boolean):
   }
 }
 
-/** Beyond it HTTP's own measure, in seconds and half a round trip off, is surely told from a right clock; a machine with NTP keeps within 0.1 s. */
+/** A machine with NTP keeps within 0.1 s: whoever is 2 s off has none at work, and time to mend it before the 5 s that judgements allow. */
 const SKEW_WARNING_MS = 2_000;
 
 /**
