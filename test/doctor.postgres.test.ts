@@ -9,6 +9,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { participant } from '../src/dict/participant.ts';
 import { sampleEntries } from '../src/dict/sample-entries.ts';
 import { flatEntry } from '../src/event/flat-entry.ts';
+import { writeProgress } from '../src/ingest/ingest-progress.ts';
 import { runLine } from './support/command-run.ts';
 import { emptyDatabase, testDatabase } from './support/database.ts';
 import { type DoctorWorld, doctorWorld, otherFiles } from './support/doctor-world.ts';
@@ -73,6 +74,26 @@ describe('doctor with a base', () => {
     assert.match(examined.of('our signature').seen, /DICT does not accept it; correlation [0-9a-f]{32}/);
     assert.match(examined.of('our signature').advice ?? '', /DICT_VSYNC_DICT_SIGNING_CERTIFICATE/);
     assert.equal(examined.of('DICT signature').level, 'ok');
+  });
+
+  it('asks nothing about CIDs that are not DICT’s, nor while ingest is behind (R1, R18)', async (t) => {
+    const world = await doctorWorld(t);
+    const database = await baseOf(t, world);
+    await database.query(`UPDATE dict_participants SET cid_algorithm = 'canonical-json-1.0'`);
+    assert.equal((await world.examine({ DATABASE_URL: database.url })).of('our signature').level, 'skip');
+    await database.query(`UPDATE dict_participants SET cid_algorithm = 'dict'`);
+    const [now, longAgo] = [new Date(), new Date(Date.now() - 3_600_000)];
+    await database.transaction((tx) =>
+      writeProgress(
+        tx,
+        { origin: 'core', consumed: 0, backlog: 5, oldestUnconsumedAt: longAgo, latestOccurredAt: null, endedAt: null },
+        now,
+      ),
+    );
+    const behind = (await world.examine({ DATABASE_URL: database.url })).of('our signature');
+    assert.equal(behind.level, 'skip');
+    assert.match(behind.seen, /ingest is behind/);
+    assert.equal(world.simulator.state.counts()['createSyncVerification 201'], undefined);
   });
 
   it('leaves the last tokens of verifications alone', async (t) => {

@@ -302,6 +302,26 @@ describe('doctor on the way to DICT', () => {
     assert.equal(examined.of('DICT TLS').level, 'ok');
   });
 
+  it('tells of a DICT that is not well, having asked it once', async (t) => {
+    const world = await doctorWorld(t);
+    world.simulator.state.addFault({ operation: 'listPolicies', times: 5, error: 'ServiceUnavailable' });
+    const examined = await world.examine();
+    assertOnly(examined, 'fail', 'DICT answer');
+    assert.match(examined.of('DICT answer').seen, /^DICT answered 503 ServiceUnavailable; correlation [0-9a-f]{32}$/);
+    assert.match(examined.of('DICT answer').advice ?? '', /DICT is not well/);
+    assert.deepEqual(world.simulator.state.counts(), { 'listPolicies 503': 1 });
+  });
+
+  it('tells of answers without a signature, and warns where they are let pass', async (t) => {
+    const world = await doctorWorld(t, { signatures: null });
+    const demanded = await world.examine();
+    assertOnly(demanded, 'fail', 'DICT signature');
+    assert.match(demanded.of('DICT signature').seen, /the document is not signed/);
+    const passed = await world.examine({ DICT_VSYNC_DICT_ANSWERS_SIGNED: 'if-present' });
+    assertOnly(passed, 'warn', 'DICT signature');
+    assert.match(passed.of('DICT signature').advice ?? '', /DICT_VSYNC_DICT_ANSWERS_SIGNED/);
+  });
+
   it('tells what is not DICT’s API at all', async (t) => {
     const world = await doctorWorld(t);
     const examined = await world.examine({ DICT_URL: new URL('/elsewhere/', world.simulator.apiUrl).href });

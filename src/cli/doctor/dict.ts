@@ -186,7 +186,11 @@ export async function checkOurSignature(
   const check = 'our signature';
   const { answered, held } = about;
   if (options.signatures?.sign == null) return skip(check, 'there is nothing to sign with');
-  if (held === null) return skip(check, 'not tried: the base holds no keys of this participant that DICT could be asked about');
+  if (held === null)
+    return skip(
+      check,
+      'not tried: the base has nothing of this participant that DICT could be asked about now (no keys, or ingest is behind)',
+    );
   const policy = answered.policies.find(({ name }) => name === 'SYNC_VERIFICATIONS_WRITE');
   if (policy !== undefined && policy.availableTokens < TOKENS_KEPT) {
     return skip(check, `not tried: only ${policy.availableTokens} tokens are left for verifications`);

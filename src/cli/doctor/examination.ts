@@ -3,6 +3,8 @@
 import type { Config } from '../../config.ts';
 import { KEY_TYPES } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
+import { readIngestBacklog } from '../../ingest/ingest-backlog.ts';
+import { readParticipants } from '../../ingest/participant-store.ts';
 import { systemClock } from '../../platform/clock.ts';
 import type { OpenedDatabase } from '../../platform/postgres/database-access.ts';
 import type { Scope } from '../../vsync/scope.ts';
@@ -147,16 +149,27 @@ function optionsOf(config: Config, tell: Examination['tell']) {
   }
 }
 
-/** A scope of the base that DICT can be asked about: the first of the configured participants and types that has keys. */
-async function heldScope({ program }: Config, database: OpenedDatabase | null): Promise<Held | null> {
+/**
+ * A scope of the base that DICT can be asked about: the first of the configured participants and types that has keys. What holds for
+ * verifications holds here: none while ingest is behind (rule R1), none of CIDs that are not DICT's (rule R18).
+ */
+async function heldScope({ program, verification }: Config, database: OpenedDatabase | null): Promise<Held | null> {
   if (database === null) return null;
   try {
-    const stored = await readAllVSyncs(database);
-    const wanted = stored.filter(
-      ({ scope, keys }) =>
+    const now = systemClock.now();
+    const { oldestUnconsumedAt } = await readIngestBacklog(database, now);
+    if (oldestUnconsumedAt !== null && now.getTime() - oldestUnconsumedAt.getTime() > verification.ingestGraceMs) return null;
+    const askable = new Set(
+      (await readParticipants(database)).flatMap(({ participant, cidAlgorithm }) =>
+        cidAlgorithm === 'dict' ? [participant] : [],
+      ),
+    );
+    const wanted = (await readAllVSyncs(database)).filter(
+      ({ scope: { participant, keyType }, keys }) =>
         keys > 0 &&
-        program.keyTypes.includes(scope.keyType) &&
-        (program.participants === null || program.participants.includes(scope.participant)),
+        askable.has(participant) &&
+        program.keyTypes.includes(keyType) &&
+        (program.participants === null || program.participants.includes(participant)),
     );
     const first = wanted.toSorted((a, b) => KEY_TYPES.indexOf(a.scope.keyType) - KEY_TYPES.indexOf(b.scope.keyType))[0];
     return first === undefined ? null : { scope: first.scope, vsync: vsyncToHex(first.vsync) };

@@ -162,10 +162,14 @@ async function register(rehearsal: Rehearsal): Promise<Verified & { readonly key
 async function ask({ options, world, dict, log, background }: Rehearsal): Promise<Verified> {
   const asking = { ...world, dict: { ...dict, close: () => world.dict.close() } };
   const verified = await verify(asking, options.keyType, background.signal);
-  const { outcome } = verified;
-  const detail = outcome.kind === 'in-sync' ? outcome.proof : outcome.reason;
-  log.line(`verification ${verified.runId}: DICT said ${verified.answer}; ${outcome.kind} (${detail})`);
+  log.line(`verification ${verified.runId}: ${sentenceOf(verified)}`);
   return verified;
+}
+
+function sentenceOf({ outcome, answer }: Verified): string {
+  if (outcome.kind !== 'in-sync') return `${outcome.kind}: ${outcome.reason}`;
+  if (outcome.proof === 'log') return `in sync; DICT said ${answer}, and its log accounts for what was on its way`;
+  return answer === 'OK' ? 'in sync; DICT said OK' : `in sync; DICT said ${answer} at first, and OK when asked again`;
 }
 
 async function claimsBegin(rehearsal: Rehearsal, scale: number): Promise<void> {
