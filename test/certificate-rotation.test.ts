@@ -233,6 +233,29 @@ describe('under traffic, without a failed call,', () => {
     assert.equal(last(), undefined);
   });
 
+  it('everything can be closed while a call of before the renewal is under way', async (t) => {
+    const { dict } = await notingServer(t, before.issue());
+    const { write } = temporaryFiles(t);
+    const settings = { ...noTls, tlsAuthority: write('authority.pem', before.pem.certificate) };
+    const own = before.issue();
+    const client = clientOf(t, dict.apiUrl, {
+      ...settings,
+      tlsCertificate: write('client.pem', own.pem.certificate),
+      tlsKey: write('client-key.pem', own.pem.key),
+    });
+    let begun = false;
+    dict.play(() => {
+      begun = true;
+    }, page);
+    const waiting = client.listCidSetEvents(request, { priority: 'person' }).catch(String);
+    while (!begun) await wait(5);
+    write('client.pem', before.issue().pem.certificate);
+    await wait(100);
+    await client.listCidSetEvents(request, { priority: 'person' });
+    await client.close();
+    assert.match(String(await waiting), /DictError|destroyed/);
+  });
+
   it('a PKCS#12 file is renewed', { skip: opensslMissing() ?? false }, async (t) => {
     const { dict, shown, last } = await notingServer(t, before.issue());
     const { write, directory } = temporaryFiles(t);

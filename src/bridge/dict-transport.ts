@@ -97,8 +97,8 @@ export function createTransport(limits: TransportLimits, tls: TlsSource | null =
     const old = current;
     current = openPool(limits, identity);
     pools.add(current);
-    // Ends when its calls have.
-    if (old !== null) void old.agent.close().finally(() => pools.delete(old));
+    // Ends when its calls have, or when everything is closed.
+    if (old !== null) void Promise.allSettled([old.agent.close()]).then(() => pools.delete(old));
     return current;
   };
   const wire: Wire = { limits, pool };
@@ -186,14 +186,16 @@ function callError(operation: string, url: URL, pool: Pool, error: unknown): Dic
   const attempt: TlsAttempt = { host: url.host, certificate: pool.identity?.certificate ?? null, now: systemClock.now() };
   const named = tlsFailure(operation, error, attempt);
   if (named !== null) return named;
-  const hint = pool.accepted ? '' : `; if it always does, ${url.host} may be refusing our certificate: ${aboutOurs(attempt)}`;
-  if (error instanceof Error && pool.unsent.has(error)) {
-    const detail = codeOf(error) === '' ? error.message : codeOf(error);
-    return new DictError('Unreachable', 0, `${operation}: no TLS connection came to stand (${detail})${hint}`, { cause: error });
-  }
   const failure = transportError(operation, error);
-  if (failure.kind !== 'ConnectionLost' || hint === '') return failure;
-  return new DictError('ConnectionLost', 0, failure.message + hint, { cause: error });
+  if (failure.kind !== 'ConnectionLost') return failure;
+  const hint = pool.accepted ? '' : `; if it always does, ${url.host} may be refusing our certificate: ${aboutOurs(attempt)}`;
+  if (!unsent(pool, error)) return new DictError('ConnectionLost', 0, failure.message + hint, { cause: error });
+  const detail = codeOf(error) === '' ? String(error) : codeOf(error);
+  return new DictError('Unreachable', 0, `${operation}: no TLS connection came to stand (${detail})${hint}`, { cause: error });
+}
+
+function unsent(pool: Pool, error: unknown): boolean {
+  return error instanceof Error && pool.unsent.has(error);
 }
 
 /** Kinds of errors after which DICT cannot have charged the call. */

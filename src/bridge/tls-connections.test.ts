@@ -206,6 +206,17 @@ describe('our certificate', () => {
     });
   }
 
+  it('is not suspected where nobody listens', async (t) => {
+    const nobody = createServer();
+    await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve));
+    const address = nobody.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    await new Promise((resolve) => nobody.close(resolve));
+    const client = tlsClient(t, `https://127.0.0.1:${address.port}/api/v2/`, identity(t));
+    const failure = await failureOf(client.listCidSetEvents(request));
+    assert.deepEqual([failure.kind, failure.message], ['Unreachable', 'listCidSetEvents: DICT cannot be reached (ECONNREFUSED)']);
+  });
+
   it('is not suspected of what breaks after it has been accepted', async (t) => {
     const dict = await scriptedDict(t, demandingServer());
     dict.play(emptyPage, (response) => void response.socket?.destroy());
