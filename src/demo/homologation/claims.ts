@@ -44,7 +44,7 @@ export interface ClaimCounts {
 }
 
 export interface Claims {
-  /** Opens claims until stopped; resolves when none is between its confirmation and its event any more. */
+  /** Opens claims until stopped, or until there is no key left to claim; resolves when none is between its confirmation and its event any more. */
   run(signal: AbortSignal): Promise<void>;
   readonly counts: ClaimCounts;
 }
@@ -57,8 +57,11 @@ interface Wanted {
   readonly requestId: string;
 }
 
-/** Claims that nobody else has a hand in: each key is claimed once. */
-function wantedClaims({ keyType, seed }: ClaimsSettings, keys: Record<'ours' | 'theirs', readonly SampleEntry[]>): () => Wanted {
+/** Claims that nobody else has a hand in: each key is claimed once; null once all of one side were. */
+function wantedClaims(
+  { keyType, seed }: ClaimsSettings,
+  keys: Record<'ours' | 'theirs', readonly SampleEntry[]>,
+): () => Wanted | null {
   const count = keys.ours.length + keys.theirs.length;
   const accounts = (participant: Participant) =>
     sampleEntries({ seed: `${seed} claims`, participant, keyType, count, first: 3_000_000 });
@@ -71,7 +74,7 @@ function wantedClaims({ keyType, seed }: ClaimsSettings, keys: Record<'ours' | '
     const { keys: left, persons, donor } = opened % 2 === 0 ? supply.donated : supply.taken;
     const key = left.next().value;
     const person = persons.next().value;
-    if (key === undefined || person === undefined) throw new RangeError('claims: every key set aside for them was claimed');
+    if (key === undefined || person === undefined) return null;
     // A CPF or CNPJ is its owner's own: it can only move with its owner. Other keys do both, two by two.
     const isOwnership = (keyType === 'PHONE' || keyType === 'EMAIL') && opened % 4 < 2;
     opened += 1;
@@ -94,8 +97,7 @@ export function claims(
   const counts = { opened: 0, donated: 0, taken: 0, confirmations: 0, completions: 0 };
   const nextWanted = wantedClaims(settings, keys);
 
-  async function claim(signal: AbortSignal): Promise<void> {
-    const wanted = nextWanted();
+  async function claim(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { type, donor, claimer, requestId } = wanted;
     const { key, keyType, account } = claimer;
     const claimId = deps.state.registerClaim({ type, claimer });
@@ -119,7 +121,9 @@ export function claims(
     const underWay = new Set<Promise<void>>();
     let failure: unknown = null;
     while (!signal.aborted && failure === null) {
-      const one: Promise<void> = claim(signal)
+      const wanted = nextWanted();
+      if (wanted === null) break;
+      const one: Promise<void> = claim(wanted, signal)
         .catch((cause: unknown) => {
           // A claim that was stopped while it waited stays as it is: at rest on both sides.
           if (!signal.aborted) failure ??= cause;
