@@ -31,6 +31,8 @@ const commands: Readonly<Record<string, () => Promise<(io: Io) => Command>>> = {
   diff: async () => (await import('./diff-command.ts')).diffCommand,
   bridge: async () => (await import('./bridge-command.ts')).bridgeCommand,
   simulator: async () => (await import('./simulator-command.ts')).simulatorCommand,
+  doctor: async () => (await import('./doctor-command.ts')).doctorCommand,
+  homologation: async () => (await import('./homologation-command.ts')).homologationCommand,
   config: async () => (await import('./config-command.ts')).configCommand,
   migrate: async () => (await import('./migrate-command.ts')).migrateCommand,
 };

@@ -21,7 +21,7 @@ export type PlantedKind = 'missing_local' | 'outdated_local' | 'orphaned' | 'unr
 
 type Deed = 'alter' | 'insert' | 'delete' | 'alter-row' | 'insert-half-told';
 
-interface Plan {
+export interface Plan {
   readonly deed: Deed;
   readonly keyType: KeyType;
   readonly rung: PlantedRung;
@@ -86,28 +86,41 @@ function plansOf(count: number): Plan[] {
 /** Keys that only DICT will have: generated apart from all others. */
 const firstInserted = 1_000_000;
 
+/** What a deed may be done to, by key type: keys that are there, and keys that are nowhere yet. */
+export type Supply = ReadonlyMap<KeyType, { readonly known: Iterator<SampleEntry>; readonly fresh: Iterator<SampleEntry> }>;
+
 /** Does it all, what happens at DICT at one moment, and returns what was done: what the demo is judged by at its end. */
 export async function plant(deps: PlantingDeps, options: DemoOptions, population: Population): Promise<Planted[]> {
   const supply = new Map(
     KEY_TYPES.map((keyType) => {
-      const fresh = { seed: options.seed, participant: OURS, keyType, count: options.divergences, first: firstInserted };
-      return [keyType, { known: (population.forPlanting.get(keyType) ?? []).values(), fresh: sampleEntries(fresh) }];
+      const known = (population.forPlanting.get(keyType) ?? []).values();
+      return [keyType, { known, fresh: freshEntries(options.seed, keyType, options.divergences) }];
     }),
   );
-  const planted: Planted[] = [];
-  for (const plan of plansOf(options.divergences)) {
-    const isNew = plan.deed === 'insert' || plan.deed === 'insert-half-told';
-    const target = supply.get(plan.keyType)?.[isNew ? 'fresh' : 'known'].next().value;
-    if (target === undefined) throw new RangeError(`too few ${plan.keyType} keys for ${options.divergences} divergences`);
-    tamper(deps, plan, target);
-    planted.push({ ...plan, key: target.entry.key, kind: kindOf[plan.deed] });
-  }
+  const planted = plantEach(deps, plansOf(options.divergences), supply);
   for (const { deed, key } of planted) if (deed === 'alter-row') await alterRow(deps.database, key);
   return planted;
 }
 
+/** Keys that only DICT will have. */
+export function freshEntries(seed: number, keyType: KeyType, count: number): Iterator<SampleEntry> {
+  return sampleEntries({ seed, participant: OURS, keyType, count, first: firstInserted });
+}
+
+/** Does what is done at DICT, each thing to the next key of its supply. */
+export function plantEach(deps: Omit<PlantingDeps, 'database'>, plans: readonly Plan[], supply: Supply): Planted[] {
+  return plans.map((plan) => {
+    const isNew = plan.deed === 'insert' || plan.deed === 'insert-half-told';
+    const next = supply.get(plan.keyType)?.[isNew ? 'fresh' : 'known'].next();
+    if (next === undefined || next.done === true)
+      throw new RangeError(`too few ${plan.keyType} keys for ${plans.length} divergences`);
+    tamper(deps, plan, next.value);
+    return { ...plan, key: next.value.entry.key, kind: kindOf[plan.deed] };
+  });
+}
+
 /** At DICT, as the Central Bank does in homologation. */
-function tamper(deps: PlantingDeps, plan: Plan, target: SampleEntry): void {
+function tamper(deps: Omit<PlantingDeps, 'database'>, plan: Plan, target: SampleEntry): void {
   const { state } = deps;
   const { entry } = target;
   const log = plan.rung === 'log';

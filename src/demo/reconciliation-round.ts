@@ -39,7 +39,8 @@ export async function reconcileAll(
   }
 }
 
-async function reconcile(deps: SynchronisationRunDeps, keyType: KeyType, fromRung: 'scan' | null): Promise<Reconciled> {
+/** One key type. */
+export async function reconcile(deps: SynchronisationRunDeps, keyType: KeyType, fromRung: 'scan' | null): Promise<Reconciled> {
   const result = await runSynchronisation(deps, {
     syncId: randomUUID(),
     participant: OURS,

@@ -7,30 +7,35 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../platform/clock.ts';
 
 export interface StoryClock extends Clock {
-  /** How many of its seconds one second takes. */
-  readonly scale: number;
+  /** From now on it runs at this scale. Whoever sleeps on it wakes when the old scale says. */
+  runAt(scale: number): void;
   /** From now on it is the system's clock. Nothing may be sleeping on it. */
   catchUp(): void;
 }
 
-/** Begins `headStartMs` before the present; it must not be needed for longer than it takes to catch up with it. */
+/**
+ * Begins `headStartMs` before the present and takes one second for `scale` of its own; it must not be needed for longer than it takes
+ * to catch up with the present.
+ */
 export function storyClock(scale: number, headStartMs: number): StoryClock {
-  const begunMs = Date.now();
-  let caughtUp = false;
+  let pace = { fromMs: Date.now(), storyMs: Date.now() - headStartMs, scale };
+  const nowMs = (): number => pace.storyMs + (Date.now() - pace.fromMs) * pace.scale;
   return {
-    scale,
-    now: () => (caughtUp ? new Date() : new Date(begunMs - headStartMs + (Date.now() - begunMs) * scale)),
+    now: () => new Date(nowMs()),
     sleep: async (ms, signal) => {
       signal?.throwIfAborted();
       try {
-        await wait(caughtUp ? ms : ms / scale, undefined, signal === undefined ? {} : { signal });
+        await wait(ms / pace.scale, undefined, signal === undefined ? {} : { signal });
       } catch (cause) {
         signal?.throwIfAborted();
         throw cause;
       }
     },
+    runAt: (next) => {
+      pace = { fromMs: Date.now(), storyMs: nowMs(), scale: next };
+    },
     catchUp: () => {
-      caughtUp = true;
+      pace = { fromMs: Date.now(), storyMs: Date.now(), scale: 1 };
     },
   };
 }

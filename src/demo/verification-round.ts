@@ -42,7 +42,8 @@ export async function verifyAll(world: DemoWorld, output: StageOutput, signal: A
   }
 }
 
-async function verify(world: DemoWorld, keyType: KeyType, signal: AbortSignal): Promise<Verified> {
+/** One key type. */
+export async function verify(world: DemoWorld, keyType: KeyType, signal: AbortSignal): Promise<Verified> {
   const { base, dict } = world;
   const runId = randomUUID();
   const settings = { ...VERIFY_DEFAULTS, ...verifySettingsOf(base.config) };

@@ -16,6 +16,12 @@ import { type Base, dictClientOptions, type OpenedDict, openBase, openDict } fro
 import { DEMO, type DemoOptions } from './settings.ts';
 import { type StoryClock, storyClock } from './story-clock.ts';
 
+/** How fast the world's clock runs, and how long before the present it begins. */
+export interface Pace {
+  readonly scale: number;
+  readonly headStartMs: number;
+}
+
 export interface DemoWorld {
   readonly directory: string;
   readonly simulator: Simulator;
@@ -53,7 +59,7 @@ function demoDirectory(io: Io, keep: string | null): string {
 }
 
 /** Opens it all; what was opened is closed again where a later part fails. */
-export async function openWorld(io: Io, options: DemoOptions): Promise<DemoWorld> {
+export async function openWorld(io: Io, options: DemoOptions, pace: Pace = DEMO): Promise<DemoWorld> {
   const directory = demoDirectory(io, options.keep);
   const closings: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -63,7 +69,7 @@ export async function openWorld(io: Io, options: DemoOptions): Promise<DemoWorld
     if (options.keep === null) rmSync(directory, { recursive: true, force: true });
   });
   try {
-    const clock = storyClock(DEMO.scale, DEMO.headStartMs);
+    const clock = storyClock(pace.scale, pace.headStartMs);
     const pki = path.join(directory, 'pki');
     initDemoKeys(pki, systemClock.now());
     const simulator = await startSimulator({ clock, seed: options.seed, ...dictSide(pki) });
