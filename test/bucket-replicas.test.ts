@@ -52,18 +52,32 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-describe('R12: 5,000 reads by CID and a verification every minute, with a tenth of DICT’s by-CID limits', {
+describe('R12: 5,000 reads by CID and a verification every minute, with a fifth of DICT’s by-CID limits', {
   timeout: 300_000,
 }, () => {
   const FACTOR = 60;
   const READS = 5_000;
-  // With a fifth kept back, 2,880 at once and 120 a minute: eighteen minutes, of which 400 callers wait more than three each.
-  const policies = { CIDS_ENTRIES_READ: { capacity: 3_600, refillTokens: 120, refillPeriodSec: 60 } };
+  const CALLERS = 800;
+  const byCid = { capacity: 7_200, refillTokens: 240, refillPeriodSec: 60 };
+  // All that is left when DICT is first asked is kept back from routine, so that its callers wait from the start, however fast the
+  // machine is: the last of four hundred for more than a minute and a half.
+  const leftAtFirst = byCid.capacity / 5;
   const limits = { callMs: 30_000, leaseMs: 40_000 };
 
-  async function cidsOf(simulator: Simulator): Promise<string[]> {
+  async function prepared(
+    t: TestContext,
+    refill: SimulatorOptions['readings'],
+  ): Promise<{ simulator: Simulator; cids: string[] }> {
+    let asked = false;
+    const before = ({ operation }: { readonly operation: string }): null => {
+      if (operation === 'listPolicies' && !asked) simulator.state.setTokens(psp, 'CIDS_ENTRIES_READ', leftAtFirst);
+      asked ||= operation === 'listPolicies';
+      return null;
+    };
+    const options = { policies: { CIDS_ENTRIES_READ: byCid }, behaviour: { before }, readings: { ...refill } };
+    const simulator = await simulated(t, FACTOR, options);
     simulator.state.seedEntries(sampleEntries({ seed: 7, participant: psp, keyType: 'CPF', count: 200 }));
-    return Array.from(simulator.state.activeEntries({ participant: psp }), ({ cid }) => cid);
+    return { simulator, cids: Array.from(simulator.state.activeEntries({ participant: psp }), ({ cid }) => cid) };
   }
 
   async function assertServed(simulator: Simulator, reports: readonly ReplicaReport[]): Promise<void> {
@@ -72,31 +86,29 @@ describe('R12: 5,000 reads by CID and a verification every minute, with a tenth 
     for (const { failures, verifications, tookMs, verificationWaitsMs, routineWaitsMs } of reports) {
       assert.deepEqual(failures, {});
       const minutes = tookMs / MINUTE_MS;
-      assert.ok(minutes > 15, `${minutes} minutes`);
+      assert.ok(minutes > 10, `${minutes} minutes`);
       assert.ok(verifications > minutes / 2, `${verifications} verifications in ${minutes} minutes`);
       assert.equal(verificationWaitsMs.length, 2 * verifications);
       const most = Math.max(...verificationWaitsMs);
       // Each is two tokens of two buckets. A busy machine's own time counts sixtyfold.
       assert.ok(median(verificationWaitsMs) < MINUTE_MS / 2, `a median of ${median(verificationWaitsMs)} ms`);
       assert.ok(most < 5 * MINUTE_MS, `at most ${most} ms`);
-      assert.ok(Math.max(...routineWaitsMs) > 2 * MINUTE_MS, 'routine waited for tokens meanwhile');
+      assert.ok(Math.max(...routineWaitsMs) > MINUTE_MS, 'routine waited for tokens meanwhile');
     }
   }
 
   it('meet no 429, and no verification is starved, from one process', async (t) => {
-    const simulator = await simulated(t, FACTOR, { policies });
-    const cids = await cidsOf(simulator);
+    const { simulator, cids } = await prepared(t, { refill: 'evenly' });
     const orders = { apiUrl: simulator.apiUrl, redisUrl: null, factor: FACTOR, cids, verifies: true, ...limits };
-    const replica = replicaOf(t, { ...orders, calls: READS, concurrency: 400 });
+    const replica = replicaOf(t, { ...orders, calls: READS, concurrency: CALLERS });
     await assertServed(simulator, [await replica.report]);
   });
 
   it('meet no 429, and no verification is starved, from two replicas that share their buckets', { skip }, async (t) => {
     const redis = await testRedis(t);
-    const simulator = await simulated(t, FACTOR, { policies, readings: { refill: 'at-period-end' } });
-    const cids = await cidsOf(simulator);
+    const { simulator, cids } = await prepared(t, { refill: 'at-period-end' });
     const orders = { apiUrl: simulator.apiUrl, redisUrl: redis.url, factor: FACTOR, cids, verifies: true, ...limits };
-    const replicas = [0, 1].map(() => replicaOf(t, { ...orders, calls: READS / 2, concurrency: 200 }));
+    const replicas = [0, 1].map(() => replicaOf(t, { ...orders, calls: READS / 2, concurrency: CALLERS / 2 }));
     await assertServed(simulator, await Promise.all(replicas.map(({ report }) => report)));
   });
 });
