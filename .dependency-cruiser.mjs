@@ -34,6 +34,11 @@ export default {
     only('platform', ['platform']),
     only('ledger', ['ledger', 'dict', 'platform']),
     only('bridge', ['bridge', 'dict', 'platform']),
+    {
+      ...only('metrics', ['metrics', 'bridge']),
+      // Its tests watch a client of the simulator.
+      from: { path: '^src/metrics/', pathNot: isTest },
+    },
     only('simulator', ['simulator', 'dict', 'platform']),
     only('cid-set', ['cid-set', 'cid', 'vsync', 'platform']),
     {

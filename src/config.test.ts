@@ -65,6 +65,18 @@ describe('the configuration', () => {
     assert.deepEqual(program.participants, ['00038166', '60746948']);
   });
 
+  it('takes TLS by PEM, by PKCS#12, by an authority alone or not at all, with files from where it is started', (t) => {
+    const cwd = directoryOf(t, { passphrase: 'segredo\n' });
+    const url = { DICT_URL: 'https://dict-h.pi.rsfn.net.br:16522/api/v2/' };
+    const pem = { DICT_VSYNC_DICT_TLS_CERTIFICATE: 'c.pem', DICT_VSYNC_DICT_TLS_KEY: '/etc/k.pem' };
+    const { dict } = loadConfig({ env: { ...url, ...pem, DICT_VSYNC_DICT_TLS_PASSPHRASE_FILE: 'passphrase' }, cwd });
+    assert.deepEqual([dict.tlsCertificate, dict.tlsKey, dict.tlsPassphrase], [path.join(cwd, 'c.pem'), '/etc/k.pem', 'segredo']);
+    const pkcs12 = loadConfig({ env: { ...url, DICT_VSYNC_DICT_TLS_PKCS12: 'c.p12' }, cwd }).dict;
+    assert.deepEqual([pkcs12.tlsPkcs12, pkcs12.tlsCertificate], [path.join(cwd, 'c.p12'), null]);
+    assert.equal(loadConfig({ env: { ...url, DICT_VSYNC_DICT_TLS_AUTHORITY: 'a' }, cwd }).dict.tlsAuthority, path.join(cwd, 'a'));
+    assert.equal(loadConfig({ env: url, cwd }).dict.tlsCertificate, null);
+  });
+
   it('counts an empty variable as not set', () => {
     const env = { DATABASE_URL: '', DICT_VSYNC_DATABASE_POOL_MAX: '' };
     const { database } = loadConfig({ env, cwd: nowhere });
@@ -146,6 +158,28 @@ describe('a wrong configuration is refused, naming the option, what was given an
     [{ DICT_VSYNC_VERIFICATION_EVERY: '25h' }, /EVERY must not exceed/],
     [{ DICT_VSYNC_VERIFICATION_FIRST_POLL: '31s' }, /FIRST_POLL must not exceed/],
     [{ DICT_VSYNC_RECONCILIATION_CRITICAL_THRESHOLD: '99' }, /CRITICAL_THRESHOLD is below/],
+    [{ DICT_VSYNC_DICT_TLS_KEY: 'k' }, /TLS_CERTIFICATE and DICT_VSYNC_DICT_TLS_KEY go together: one of them is not set/],
+    [{ DICT_VSYNC_DICT_TLS_CERTIFICATE: 'c' }, /TLS_CERTIFICATE and DICT_VSYNC_DICT_TLS_KEY go together: one of them is not set/],
+    [
+      { DICT_VSYNC_DICT_TLS_PKCS12: 'p', DICT_VSYNC_DICT_TLS_CERTIFICATE: 'c', DICT_VSYNC_DICT_TLS_KEY: 'k' },
+      /TLS_PKCS12 is set beside .*: give either the one or the two/,
+    ],
+    [
+      { DICT_VSYNC_DICT_TLS_PKCS12: 'p', DICT_VSYNC_DICT_TLS_KEY: 'k' },
+      /TLS_PKCS12 is set beside .*: give either the one or the two/,
+    ],
+    [
+      { DICT_VSYNC_DICT_TLS_PASSPHRASE: 'segredo' },
+      /TLS_PASSPHRASE is set without DICT_VSYNC_DICT_TLS_KEY or DICT_VSYNC_DICT_TLS_PKCS12/,
+    ],
+    ...(['CERTIFICATE', 'PKCS12', 'AUTHORITY'] as const).map((one): readonly [Record<string, string>, RegExp] => [
+      {
+        DICT_URL: 'http://127.0.0.1:1/api/v2/',
+        [`DICT_VSYNC_DICT_TLS_${one}`]: 'x',
+        DICT_VSYNC_DICT_TLS_KEY: one === 'CERTIFICATE' ? 'k' : '',
+      },
+      /DICT_URL begins with http:\/\/ and options DICT_VSYNC_DICT_TLS_… are set, which only https:\/\/ uses/,
+    ]),
     [
       { DICT_VSYNC_CONFIG: '/nonexistent/settings.json' },
       /DICT_VSYNC_CONFIG: the file \/nonexistent\/settings\.json cannot be read as JSON/,

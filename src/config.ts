@@ -64,7 +64,7 @@ function read(surroundings: Surroundings): Reading {
 }
 
 /** Options that are right by themselves and wrong together. */
-function contradictionsOf({ database, verification, reconciliation, dict, bridge }: Config): readonly string[] {
+function contradictionsOf({ database, verification, reconciliation, dict, bridge, redis }: Config): readonly string[] {
   const found: string[] = [];
   if (database.poolMin > database.poolMax) {
     found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
@@ -89,7 +89,7 @@ function contradictionsOf({ database, verification, reconciliation, dict, bridge
   if (dict.signingKeyPassphrase !== null && dict.signingKey === null) {
     found.push('DICT_VSYNC_DICT_SIGNING_KEY_PASSPHRASE is set without DICT_VSYNC_DICT_SIGNING_KEY');
   }
-  return [...found, ...tlsContradictionsOf(dict), ...bridgeContradictionsOf(bridge)];
+  return [...found, ...tlsContradictionsOf(dict), ...bridgeContradictionsOf(bridge), ...redisContradictionsOf(redis)];
 }
 
 function tlsContradictionsOf(dict: Config['dict']): readonly string[] {
@@ -136,10 +136,15 @@ function bridgeContradictionsOf({
   return found;
 }
 
+function redisContradictionsOf({ url, user, password, authorities }: Config['redis']): readonly string[] {
+  if (url !== null || (user === null && password === null && authorities === null)) return [];
+  return ['DICT_VSYNC_REDIS_USER, DICT_VSYNC_REDIS_PASSWORD or DICT_VSYNC_REDIS_AUTHORITIES is set without DICT_VSYNC_REDIS_URL'];
+}
+
 function freeze(config: Config, cwd: string): Config {
   const resolved = (file: string): string => path.resolve(cwd, file);
   const resolvedOrNull = (file: string | null): string | null => (file === null ? null : resolved(file));
-  const { program, dict, bridge, simulator } = config;
+  const { program, dict, bridge, redis, simulator } = config;
   const frozen: Config = {
     ...config,
     program: { ...program, dataDir: resolved(program.dataDir) },
@@ -159,6 +164,7 @@ function freeze(config: Config, cwd: string): Config {
       tlsKey: resolvedOrNull(bridge.tlsKey),
       tlsAuthority: resolvedOrNull(bridge.tlsAuthority),
     },
+    redis: { ...redis, authorities: resolvedOrNull(redis.authorities) },
     simulator: { ...simulator, pkiDir: resolvedOrNull(simulator.pkiDir) },
   };
   for (const group of Object.values(frozen)) Object.freeze(group);

@@ -6,23 +6,30 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
+import type { BucketStore } from './bridge/bucket-store.ts';
+import { SILENT_OBSERVER } from './bridge/call-observer.ts';
 import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
 import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
 import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
 import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
+import { redisBuckets } from './bridge/redis-buckets.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
 import { CommandFailed, type Io } from './cli/io.ts';
 import type { TokenBucketLimits } from './config/option-kind.ts';
 import { type Config, ConfigRefused, loadConfig } from './config.ts';
 import type { DictApi } from './dict/api.ts';
+import { serveMetrics } from './metrics/metrics-server.ts';
+import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { type Clock, scaledClock, systemClock } from './platform/clock.ts';
 import { KeyFileRefused } from './platform/key-files.ts';
 import { createLogger, type Logger } from './platform/log.ts';
+import type { Sql } from './platform/postgres/database.ts';
 import { accessDatabase, migrationsDirectory, type OpenedDatabase } from './platform/postgres/database-access.ts';
 import { DatabaseUnavailable, refusalOf } from './platform/postgres/errors.ts';
 import { MigrationRefused, migrate } from './platform/postgres/migrations.ts';
 import { EmbeddedServerFailed } from './platform/postgres/server-errors.ts';
+import { openRedis, type RedisConnection, RedisUnavailable } from './platform/redis/connection.ts';
 import { type DetailsKeys, parseDetailsKeys } from './report/details-cipher.ts';
 import type { SynchronisationRunDeps } from './runner/synchronisation-run.ts';
 import type { VerifySettings } from './verify/settings.ts';
@@ -96,13 +103,21 @@ export async function withBase<Result>(io: Io, work: (base: Base) => Promise<Res
   }
 }
 
+/** Who watches calls of DICT and its token buckets. */
+export type Watch = Pick<Metrics, 'calls' | 'buckets'>;
+
+const UNWATCHED: Watch = { calls: SILENT_OBSERVER, buckets: () => ({}) };
+
 /** What a client of DICT is made from; the log hears of keys and certificates that are changed while it runs. */
 export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'>>;
 
-/** The DICT that the configuration names: through a bridge where one is configured, and then only so, else from this process. */
-export function openDict(deps: DictDeps): OpenedDict {
+/**
+ * The DICT that the configuration names, watched as `watch` says (`withMetrics` hands one out): through a bridge where one is configured, and
+ * then only so, else from this process.
+ */
+export async function openDict(deps: DictDeps, watch: Watch = UNWATCHED): Promise<OpenedDict> {
   const { bridge } = deps.config;
-  return bridge.url === null ? openDictHere(deps) : bridgeClientOf(bridge, bridge.url);
+  return bridge.url === null ? await openDictHere(deps, watch) : bridgeClientOf(bridge, bridge.url);
 }
 
 /** DICT through a bridge. Ends the command where its files cannot be used. */
@@ -131,13 +146,27 @@ export function channelFilesOf(bridge: Config['bridge']): ChannelFiles {
   };
 }
 
-/** The client of the DICT that the configuration names. Ends the command where it names none, or a key cannot be used. */
-export function openDictHere(deps: DictDeps): OpenedDict {
-  return createDictClient(dictClientOptions(deps));
+/**
+ * The client of the DICT that the configuration names. Ends the command where it names none, a key cannot be used, or a Redis that is
+ * configured cannot be reached.
+ */
+export async function openDictHere(deps: DictDeps, watch: Watch = UNWATCHED): Promise<OpenedDict> {
+  const options = dictClientOptions(deps, watch);
+  const buckets = await sharedBucketsOf(deps.config);
+  const client = createDictClient(
+    buckets === null ? options : { ...options, budget: { ...options.budget, store: buckets.store } },
+  );
+  return {
+    ...client,
+    close: async () => {
+      await client.close();
+      await buckets?.close();
+    },
+  };
 }
 
 /** The same, for whoever makes a client of another kind. */
-export function dictClientOptions(deps: DictDeps): DictReadClientOptions {
+export function dictClientOptions(deps: DictDeps, watch: Watch = UNWATCHED): DictReadClientOptions {
   const { config, clock } = deps;
   const { dict, reconciliation } = config;
   if (dict.url === null) {
@@ -157,9 +186,36 @@ export function dictClientOptions(deps: DictDeps): DictReadClientOptions {
       answerBytesMax: dict.answerBytesMax,
       idleMs: reconciliation.downloadIdleMs,
     },
-    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs },
+    budget: { rates: ratesOf(dict), waitMaxMs: dict.tokenWaitMs, observers: watch.buckets },
+    circuit: { failuresMax: dict.circuitFailures, openMs: dict.circuitOpenMs },
+    bulkhead: { callsMax: dict.callsMax, queueMax: dict.callsQueuedMax, reservedConnections: dict.reservedConnections },
+    observer: watch.calls,
     ...keysOf(deps),
   };
+}
+
+/**
+ * Serves /metrics and /health for the time of some work, where the configuration says so; what watches calls of DICT is handed to the
+ * work. For every command that runs for long, with a base or without. Ends the command where the port cannot be had.
+ */
+export async function withMetrics<Result>(
+  { config, log, database }: Pick<Base, 'config' | 'log'> & { readonly database?: Sql },
+  work: (watch: Watch) => Promise<Result>,
+): Promise<Result> {
+  const { host, port } = config.metrics;
+  if (port === null) return work(UNWATCHED);
+  const metrics = createMetrics();
+  const checks = database === undefined ? {} : { database: () => database.query('SELECT 1') };
+  const server = await serveMetrics({ metrics, checks }, { host, port }).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new CommandFailed(`metrics cannot be served on ${host} port ${port} (${code})`, 1, cause);
+  });
+  log.info({ host, port: Number(new URL(server.url).port) }, 'metrics and health are served');
+  try {
+    return await work(metrics);
+  } finally {
+    await server.close();
+  }
 }
 
 /** The configured keys and certificates. Ends the command where one cannot be used: never on without what was asked for. */
@@ -171,6 +227,51 @@ function keysOf({ config: { dict }, clock, log }: DictDeps): Pick<DictReadClient
   } catch (cause) {
     if (cause instanceof KeyFileRefused) throw new CommandFailed(cause.message, 1, cause);
     throw cause;
+  }
+}
+
+/** A call may last this much longer than its limit says before its token is taken for lost with its process. */
+const LEASE_MARGIN_MS = 10_000;
+
+interface SharedBuckets {
+  readonly store: BucketStore;
+  close(): Promise<void>;
+}
+
+/** The token buckets in Redis, null where none is configured. Ends the command where it cannot be reached: never on without it. */
+async function sharedBucketsOf({ redis, dict, program }: Config): Promise<SharedBuckets | null> {
+  const connection = await redisOf(redis);
+  if (connection === null) return null;
+  const store = redisBuckets({
+    redis: connection,
+    keyPrefix: redis.keyPrefix,
+    replica: randomUUID(),
+    timeScale: program.timeScale,
+    leaseMs: dict.callTimeoutMs + LEASE_MARGIN_MS,
+  });
+  return { store, close: () => store.close().finally(() => connection.close()) };
+}
+
+async function redisOf(redis: Config['redis']): Promise<RedisConnection | null> {
+  const { url, user, password, connectTimeoutMs, callTimeoutMs } = redis;
+  if (url === null) return null;
+  const authorities = redis.authorities === null ? null : authoritiesFrom(redis.authorities);
+  try {
+    const limits = { connectMs: connectTimeoutMs, callMs: callTimeoutMs, random: Math.random };
+    return await openRedis({ url, user, password, authorities, ...limits });
+  } catch (cause) {
+    if (!(cause instanceof RedisUnavailable)) throw cause;
+    const advice =
+      'see that it runs and that DICT_VSYNC_REDIS_URL names it; without that option each process keeps buckets of its own';
+    throw new CommandFailed(`${cause.message}; ${advice}`, 1, cause);
+  }
+}
+
+function authoritiesFrom(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new CommandFailed(`DICT_VSYNC_REDIS_AUTHORITIES: ${file} cannot be read`, 1, cause);
   }
 }
 

@@ -1,8 +1,11 @@
 /** Rules R14 and R15, and the comparison with the CID set file. */
 
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
-import { describe, it } from 'node:test';
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import * as path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { DictError } from '../src/dict/errors.ts';
 import type { FileVariant } from '../src/simulator/file-variant.ts';
 import { readCursor } from '../src/verify/event-cursor.ts';
 import { reconcileWorld } from './support/reconcile-world.ts';
@@ -158,5 +161,174 @@ describe('R15: file equals base and still NOK', () => {
     assert.match(JSON.stringify(evidence['verifications']), /"NOK"/);
     assert.doesNotMatch(JSON.stringify(evidence), /@/);
     assert.equal(await world.count(`FROM event_outbox WHERE payload ->> 'alert' = 'reconciliation-failed'`), 1);
+  });
+});
+
+describe('a CID set file on this machine’s disk', () => {
+  /** A world with one key that only DICT has, and what stands in its working directory when the comparison is about to begin. */
+  async function downloaded(t: TestContext, atRest: (files: readonly string[], times: number) => Promise<void>) {
+    const world = await reconcileWorld(t);
+    const [missing] = world.take(1);
+    assert.ok(missing);
+    world.state.insert(missing);
+    world.pass(10 * minuteMs);
+    const opening = await world.open({ fromRung: 'file' });
+    assert.ok(opening.kind === 'opened');
+    let times = 0;
+    const { workDirectory } = world.deps;
+    const files = async (): Promise<string[]> => (await readdir(workDirectory)).map((name) => path.join(workDirectory, name));
+    const outcome = await world.run(opening.runId, {
+      ...world.steps,
+      compareCidSetFile: async (input) => {
+        times += 1;
+        await atRest(await files(), times);
+        return world.steps.compareCidSetFile(input);
+      },
+      judgeDivergences: async (input) => {
+        assert.deepEqual(await files(), [], 'what was compared is gone');
+        return world.steps.judgeDivergences(input);
+      },
+    });
+    return { world, outcome, runId: opening.runId };
+  }
+
+  const ended = { kind: 'ended', state: 'completed', reason: null };
+  const flip = async (file: string, at: number): Promise<void> => {
+    const bytes = await readFile(file);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    await writeFile(file, bytes);
+  };
+
+  it('is encrypted under a key that ends with the run, and is its owner’s alone', async (t) => {
+    const { world, outcome } = await downloaded(t, async (files) => {
+      assert.equal(files.length, 1);
+      const [file = ''] = files;
+      const stored = await readFile(file, 'latin1');
+      assert.ok(stored.length > 41 * 65);
+      assert.doesNotMatch(stored, /[0-9a-f]{64}/);
+      if (process.platform !== 'win32') assert.equal((await stat(file)).mode & 0o777, 0o600);
+    });
+    assert.deepEqual(outcome, ended);
+    assert.equal(await world.count('FROM dict_reconciliations WHERE file_key IS NOT NULL'), 0);
+    await world.assertEqualSides();
+  });
+
+  const changes: readonly (readonly [string, (file: string) => Promise<void>])[] = [
+    ['changed', (file) => flip(file, 500)],
+    ['cut', (file) => truncate(file, 1_000)],
+    ['taken away', (file) => rm(file)],
+    ['replaced by plain lines', (file) => writeFile(file, `${'ab'.repeat(32)}\n`)],
+  ];
+  for (const [what, change] of changes) {
+    it(`that was ${what} is downloaded again and believed only then`, async (t) => {
+      const { world, outcome } = await downloaded(t, async ([file = ''], times) => {
+        if (times === 1) await change(file);
+      });
+      assert.deepEqual(outcome, ended);
+      assert.equal(world.state.counts()['createCidSetFile 201'], 1);
+      await world.assertEqualSides();
+    });
+  }
+
+  it('that is changed again and again ends the run with the reason, and nothing is repaired', async (t) => {
+    const { world, outcome, runId } = await downloaded(t, async ([file = '']) => truncate(file, 1_000));
+    assert.ok(outcome.kind === 'ended' && outcome.state === 'failed', JSON.stringify(outcome));
+    assert.match(outcome.reason ?? '', /file refused: altered at rest: truncated: ends within segment 0/);
+    assert.deepEqual(await world.divergences(runId), []);
+    assert.deepEqual(await readdir(world.deps.workDirectory), []);
+  });
+
+  it('of a run that is over is removed by the next download, and nothing else is', async (t) => {
+    const world = await reconcileWorld(t);
+    world.state.planFile('error', 3);
+    const { runId: over } = await world.reconcileFrom('file');
+    const foreign = randomUUID();
+    const place = (name: string): string => path.join(world.deps.workDirectory, name);
+    for (const name of [`${over}.cids`, `${over}.cids.${foreign}.part`, `${foreign}.cids`, 'notes'])
+      await writeFile(place(name), 'x');
+    const { outcome } = await downloadedAfter(world);
+    assert.deepEqual(outcome, ended);
+    assert.deepEqual(await readdir(world.deps.workDirectory), ['notes']);
+  });
+
+  async function downloadedAfter(world: Awaited<ReturnType<typeof reconcileWorld>>) {
+    world.state.planFile('proper', 1);
+    const [missing] = world.take(1);
+    assert.ok(missing);
+    world.state.insert(missing);
+    world.pass(10 * minuteMs);
+    return world.reconcileFrom('file');
+  }
+});
+
+describe('a file that was placed by a process that died before it could say so', () => {
+  it('is found by the next one, which asks DICT for nothing of it', async (t) => {
+    let asked = 0;
+    const world = await reconcileWorld(t, {
+      dict: (dict) => ({
+        ...dict,
+        downloadCidSetFile: (request, options) => {
+          asked += 1;
+          return dict.downloadCidSetFile(request, options);
+        },
+      }),
+    });
+    const [missing] = world.take(1);
+    assert.ok(missing);
+    world.state.insert(missing);
+    world.pass(10 * minuteMs);
+    const opening = await world.open({ fromRung: 'file' });
+    assert.ok(opening.kind === 'opened');
+    let died = false;
+    const outcome = await world.run(opening.runId, {
+      ...world.steps,
+      downloadCidSetFile: async (input) => {
+        const next = await world.steps.downloadCidSetFile(input);
+        if (died) return next;
+        died = true;
+        await world.database.query(`UPDATE dict_reconciliations SET state = 'downloading' WHERE id = $1`, [opening.runId]);
+        return world.steps.downloadCidSetFile(input);
+      },
+    });
+    assert.deepEqual(outcome, { kind: 'ended', state: 'completed', reason: null });
+    assert.equal(asked, 1);
+    await world.assertEqualSides();
+  });
+});
+
+describe('a download that is cut', () => {
+  it('is taken up by the next try with what the first one stored', async (t) => {
+    const asked: (number | undefined)[] = [];
+    let cuts = 1;
+    const world = await reconcileWorld(t, {
+      keys: 9_000,
+      // Cuts after two segments' worth, as a connection that is lost for longer does.
+      dict: (dict) => ({
+        ...dict,
+        async *downloadCidSetFile(request, options) {
+          asked.push(request.from);
+          let bytes = 0;
+          for await (const chunk of dict.downloadCidSetFile(request, options)) {
+            yield chunk;
+            bytes += chunk.length;
+            if (bytes > 530_000 && cuts-- > 0) throw new DictError('ConnectionLost', 0, 'cut by the test');
+          }
+        },
+      }),
+    });
+    const [missing] = world.take(1);
+    assert.ok(missing);
+    world.state.insert(missing);
+    world.pass(10 * minuteMs);
+    const opening = await world.open({ fromRung: 'file' });
+    assert.ok(opening.kind === 'opened');
+    const outcome = await world.run(opening.runId, {
+      ...world.steps,
+      // As the runner does with what may succeed later.
+      downloadCidSetFile: (input) => world.steps.downloadCidSetFile(input).catch(() => world.steps.downloadCidSetFile(input)),
+    });
+    assert.deepEqual(outcome, { kind: 'ended', state: 'completed', reason: null });
+    assert.deepEqual(asked, [0, 524_288]);
+    assert.equal((await world.entry(missing.entry.key))?.status, 'ACTIVE');
   });
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -27,8 +27,8 @@ const victimLimitMs = 60_000;
 
 type World = Awaited<ReturnType<typeof killWorld>>;
 
-/** Base and DICT with 60 equal keys, and at DICT: 3 more, 2 changed, 1 gone, none of it in the log; a run from the file on. */
-async function killWorld(t: TestContext) {
+/** Base and DICT with equal keys, and at DICT: 3 more, 2 changed, 1 gone, none of it in the log; a run from the file on. */
+async function killWorld(t: TestContext, keys = 60) {
   const database = await testDatabase(t);
   const shared = { startMs: Date.now(), factor };
   const clock = sharedClock(shared);
@@ -38,8 +38,8 @@ async function killWorld(t: TestContext) {
     await simulator.close();
     await rm(workDirectory, { recursive: true, force: true });
   });
-  const samples = [...sampleEntries({ seed: 3, ...SCOPE, count: 63 })];
-  const both = samples.slice(0, 60);
+  const samples = [...sampleEntries({ seed: 3, ...SCOPE, count: keys + 3 })];
+  const both = samples.slice(0, keys);
   simulator.state.seedEntries(both);
   const now = new Date(clock.now().getTime() - 3_600_000);
   await database.transaction(async (tx) => {
@@ -57,7 +57,7 @@ async function killWorld(t: TestContext) {
     }));
     await commitTransitions(tx, locked, transitions, { source: 'import', algorithm: 'dict', now });
   });
-  for (const sample of samples.slice(60)) simulator.state.insert(sample);
+  for (const sample of samples.slice(keys)) simulator.state.insert(sample);
   for (const { entry } of both.slice(0, 2)) simulator.state.alter(entry.key, { accountNumber: '0000000042' });
   for (const { entry } of both.slice(2, 3)) simulator.state.remove(entry.key);
   const deps = { database, clock, settings: VICTIM_SETTINGS, newId: () => crypto.randomUUID() };
@@ -100,8 +100,12 @@ interface Death {
   readonly stderr: string;
 }
 
-function start(world: World, kill: VictimOrders['kill']): { child: ChildProcess; ended: Promise<Death> } {
-  const child = spawn(process.execPath, [victim, JSON.stringify({ ...world.orders, kill })], {
+function start(
+  world: World,
+  kill: VictimOrders['kill'],
+  killAfterBytes?: number,
+): { child: ChildProcess; ended: Promise<Death> } {
+  const child = spawn(process.execPath, [victim, JSON.stringify({ ...world.orders, kill, killAfterBytes })], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: victimLimitMs,
   });
@@ -178,6 +182,26 @@ describe('a reconciliation whose process is killed', () => {
       'judging',
       'requested',
     ]);
+    await assertRepaired(world);
+  });
+
+  it('killed over its download, twice, goes on with what is proven on disk', { timeout: 180_000 }, async (t) => {
+    const world = await killWorld(t, 12_000);
+    // Three segments of 256 KiB and a little; each process gets through one of them and a half.
+    for (let death = 0; death < 2; death++) {
+      const { signal, stdout, stderr } = await start(world, null, 400_000).ended;
+      assert.equal(signal, 'SIGKILL', `${stdout}${stderr}`);
+      const left = await readdir(world.orders.workDirectory);
+      assert.equal(left.filter((name) => name.startsWith(world.runId) && name.endsWith('.part')).length, 1, left.join(' '));
+      const stored = await readFile(path.join(world.orders.workDirectory, left[0] ?? ''), 'latin1');
+      assert.doesNotMatch(stored, /[0-9a-f]{64}/, 'no CID stands there in clear');
+    }
+    const timer = setInterval(() => void approveWhenAsked(world).catch(() => {}), 200);
+    const last = await start(world, null).ended;
+    clearInterval(timer);
+    assert.equal(last.stdout, '{"kind":"ended","state":"completed","reason":null}\n', last.stderr);
+    assert.match(last.stderr, /"bytes":524288,"of":7[0-9]{5},"message":"the download goes on where it was"/);
+    assert.equal(world.state.counts()['createCidSetFile 201'], 1);
     await assertRepaired(world);
   });
 

@@ -261,6 +261,32 @@ describe('tokens', () => {
     assert.ok(clock.now().getTime() - before.getTime() >= 60_000, 'one period passed before the next try');
   });
 
+  it('tells an observer of each bucket once which one it is, and of every 429', async (t) => {
+    const told: string[] = [];
+    const { dict, client } = await setUp(t, {
+      budget: {
+        policies: 'configured',
+        observers: ({ participant: whose, policy }) => {
+          told.push(`${whose} ${policy}`);
+          return {
+            onExhausted: () => told.push(`${policy}: 429`),
+            onWait: ({ priority }) => told.push(`${policy}: ${priority}`),
+          };
+        },
+      },
+      retry: { triesMax: 1 },
+    });
+    dict.play(emptyPage, problem(429, 'RateLimited'));
+    await client.listCidSetEvents(request);
+    await assert.rejects(client.listCidSetEvents(request, { priority: 'person' }), failsAs('RateLimited', 429));
+    assert.deepEqual(told, [
+      '12345678 CIDS_EVENTS_LIST',
+      'CIDS_EVENTS_LIST: routine',
+      'CIDS_EVENTS_LIST: person',
+      'CIDS_EVENTS_LIST: 429',
+    ]);
+  });
+
   it('does not count what DICT does not charge', async (t) => {
     const { dict, client } = await setUp(t, {
       budget: {

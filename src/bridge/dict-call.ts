@@ -1,6 +1,6 @@
 /**
- * One call of DICT from end to end: a token of its rate limit, the request, the answer, and a few more tries where repeating is
- * safe. Longer patience is the flow's: it survives a restart, this does not.
+ * One call of DICT from end to end: a circuit that is closed, a token of its rate limit, a place among the calls under way, the request,
+ * the answer, and a few more tries (retry.ts) where repeating is safe.
  */
 
 import type { CallOptions, Policy } from '../dict/api.ts';
@@ -10,6 +10,9 @@ import type { Clock } from '../platform/clock.ts';
 import { parseXml, writeXml, type XmlElement, XmlInvalid, type XmlSource } from '../platform/xml.ts';
 import type { Fields } from './answer-fields.ts';
 import { NO_SIGNATURES, type Signatures, signedRoot } from './answer-signature.ts';
+import { type BulkheadSettings, type Bulkheads, createBulkheads, DEFAULT_BULKHEAD_SETTINGS } from './bulkhead.ts';
+import { type CallObserver, SILENT_OBSERVER } from './call-observer.ts';
+import { type Circuit, type CircuitSettings, createCircuit, DEFAULT_CIRCUIT_SETTINGS } from './circuit.ts';
 import {
   createTransport,
   DEFAULT_TRANSPORT_LIMITS,
@@ -19,27 +22,11 @@ import {
   type Transport,
   type TransportLimits,
 } from './dict-transport.ts';
+import { localBuckets } from './local-buckets.ts';
 import { readPolicies } from './policy-xml.ts';
 import { isXml, problemOf } from './problem.ts';
-import { type PolicyName, RateBudget, type RateBudgetOptions } from './rate-budget.ts';
-
-export interface RetryPolicy {
-  /** Tries in all, the first included. */
-  readonly triesMax: number;
-  readonly firstWaitMs: number;
-  readonly factor: number;
-  readonly waitMaxMs: number;
-  /** A longer `Retry-After` is not sat out here: the error says it to whoever asked. */
-  readonly retryAfterMaxMs: number;
-}
-
-const DEFAULT_RETRY_POLICY: RetryPolicy = {
-  triesMax: 3,
-  firstWaitMs: 250,
-  factor: 2,
-  waitMaxMs: 5_000,
-  retryAfterMaxMs: 10_000,
-};
+import { type Lease, type PolicyName, RateBudget, type RateBudgetOptions } from './rate-budget.ts';
+import { DEFAULT_RETRY_POLICY, type RetryPolicy, waitBefore } from './retry.ts';
 
 export interface DictClientOptions {
   /** Base of API v2, such as `https://dict.pi.rsfn.net.br:16422/api/v2/`. */
@@ -50,6 +37,10 @@ export interface DictClientOptions {
   readonly random: () => number;
   readonly limits?: Partial<TransportLimits>;
   readonly retry?: Partial<RetryPolicy>;
+  readonly circuit?: Partial<CircuitSettings>;
+  readonly bulkhead?: Partial<BulkheadSettings>;
+  /** Default: nobody is told. */
+  readonly observer?: CallObserver;
   readonly budget?: RateBudgetOptions;
   /** Default: nothing is signed and nothing verified. */
   readonly signatures?: Signatures;
@@ -81,13 +72,19 @@ export interface Call {
 export interface Caller {
   readonly transport: Transport;
   readonly clock: Clock;
+  readonly random: () => number;
+  readonly retry: RetryPolicy;
+  readonly observer: CallObserver;
+  /** A circuit of its own for another host than the API's. */
+  circuitOf(host: string): Circuit;
   call<T>(operation: Operation, call: Call, read: (answer: Fields) => T, options?: CallOptions): Promise<T>;
   close(): Promise<void>;
 }
 
 interface Core extends Wire {
   readonly budget: RateBudget;
-  readonly clock: Clock;
+  readonly circuit: Circuit;
+  readonly bulkheads: Bulkheads;
   readonly random: () => number;
   readonly retry: RetryPolicy;
 }
@@ -97,6 +94,8 @@ interface Wire {
   readonly transport: Transport;
   readonly base: URL;
   readonly signatures: Signatures;
+  readonly observer: CallObserver;
+  readonly clock: Clock;
 }
 
 export const LIST_POLICIES: Operation = {
@@ -114,17 +113,26 @@ export const LIST_POLICIES: Operation = {
  */
 export function createCaller(options: DictClientOptions): Caller {
   const { clock, random } = options;
-  const transport = createTransport({ ...DEFAULT_TRANSPORT_LIMITS, ...options.limits }, options.tls);
-  const wire: Wire = { transport, base: baseOf(options.apiUrl), signatures: options.signatures ?? NO_SIGNATURES };
-  const listPolicies = async (participant: Participant): Promise<readonly Policy[]> => {
-    const answer = await exchange(wire, LIST_POLICIES, policiesCall(participant));
-    return readPolicies(openAnswer(wire, LIST_POLICIES, answer, clock.now()));
-  };
-  const budget = new RateBudget({ clock, listPolicies }, options.budget ?? {});
-  const core: Core = { ...wire, budget, clock, random, retry: { ...DEFAULT_RETRY_POLICY, ...options.retry } };
+  const limits = { ...DEFAULT_TRANSPORT_LIMITS, ...options.limits };
+  const transport = createTransport(limits, options.tls);
+  const observer = options.observer ?? SILENT_OBSERVER;
+  const base = baseOf(options.apiUrl);
+  const wire: Wire = { transport, base, signatures: options.signatures ?? NO_SIGNATURES, observer, clock };
+  const circuitSettings = { ...DEFAULT_CIRCUIT_SETTINGS, ...options.circuit };
+  const circuitOf = (host: string): Circuit => createCircuit({ clock, observer }, host, circuitSettings);
+  const circuit = circuitOf(base.host);
+  const listPolicies = (participant: Participant): Promise<readonly Policy[]> =>
+    circuit.run(LIST_POLICIES.name, async () => {
+      const answer = await exchange(wire, LIST_POLICIES, policiesCall(participant));
+      return readPolicies(openAnswer(wire, LIST_POLICIES, answer, clock.now()));
+    });
+  const store = options.budget?.store ?? localBuckets(clock);
+  const budget = new RateBudget({ clock, store, listPolicies }, options.budget ?? {});
+  const bulkheads = createBulkheads(wire, { ...DEFAULT_BULKHEAD_SETTINGS, ...options.bulkhead }, limits.connections);
+  const retry = { ...DEFAULT_RETRY_POLICY, ...options.retry };
+  const core: Core = { ...wire, budget, circuit, bulkheads, random, retry };
   return {
-    transport,
-    clock,
+    ...{ transport, clock, random, retry, observer, circuitOf },
     call: (operation, call, read, callOptions) => callWithRetry(core, operation, call, read, callOptions ?? {}),
     close: async () => {
       budget.close();
@@ -158,51 +166,86 @@ async function callWithRetry<T>(
   read: (answer: Fields) => T,
   options: CallOptions,
 ): Promise<T> {
-  const triesMax = operation.repeatable ? core.retry.triesMax : 1;
-  // Ends with `triesMax`, where no further wait is granted.
+  const { clock, observer } = core;
+  const policy = operation.repeatable ? core.retry : { ...core.retry, triesMax: 1 };
+  const startMs = clock.now().getTime();
+  const ended = (outcome: string): void => observer.called(operation.name, outcome, clock.now().getTime() - startMs);
+  // Ends with the policy's `triesMax`, where no further wait is granted.
   for (let tries = 1; ; tries += 1) {
     try {
-      return read(await once(core, operation, call, options));
+      const answer = read(await once(core, operation, call, options));
+      ended('ok');
+      return answer;
     } catch (error) {
-      const waitMs = error instanceof DictError && tries < triesMax ? waitBefore(core, error, tries) : null;
-      if (waitMs === null) throw error;
-      await core.clock.sleep(waitMs, options.signal);
+      const waitMs = error instanceof DictError ? waitBefore(policy, core.random, error, tries) : null;
+      if (waitMs === null || !(error instanceof DictError)) {
+        ended(error instanceof DictError ? error.kind : 'given-up');
+        throw error;
+      }
+      observer.retried(operation.name, error.kind);
+      await sleep(core, waitMs, options.signal, ended);
     }
   }
 }
 
-/** Milliseconds until the next try, or null when there shall be none. */
-function waitBefore(core: Core, error: DictError, tries: number): number | null {
-  // Its own wait for a token was as long as it may be.
-  if (error.remedy !== 'retry' || error.kind === 'NoTokens') return null;
-  const { firstWaitMs, factor, waitMaxMs, retryAfterMaxMs } = core.retry;
-  const asked = (error.retryAfterSec ?? 0) * 1000;
-  if (asked > retryAfterMaxMs) return null;
-  const wait = Math.min(firstWaitMs * factor ** (tries - 1), waitMaxMs);
-  // Half of it at random, so that callers who failed together do not come back together; never before DICT asked.
-  return Math.max(asked, wait / 2) + (wait / 2) * core.random();
+async function sleep(
+  { clock }: Core,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+  ended: (outcome: string) => void,
+): Promise<void> {
+  try {
+    await clock.sleep(waitMs, signal);
+  } catch (reason) {
+    ended('given-up');
+    throw reason;
+  }
 }
 
+/** Before these nothing was sent: no token is spent. */
+const unsent: ReadonlySet<string> = new Set([...NOTHING_SENT, 'CircuitOpen', 'BulkheadFull']);
+
 async function once(core: Core, operation: Operation, call: Call, options: CallOptions): Promise<Fields> {
-  const { policy } = operation;
-  const lease =
-    policy === null ? null : await core.budget.acquire(call.participant, policy, options.priority ?? 'routine', options.signal);
-  // Until more is known, DICT may have charged the call.
-  let charged: number | null = 0;
-  try {
+  const { circuit, bulkheads, clock } = core;
+  const { name } = operation;
+  circuit.check(name);
+  const priority = options.priority ?? 'routine';
+  const lease = operation.policy === null ? null : await tokenOf(core, operation.policy, call, { ...options, priority });
+  // Until a request goes out, nothing is owed; from then on, until more is known, DICT may have charged the call.
+  let charged: number | null = null;
+  const asked = async (): Promise<Fields> => {
+    charged = 0;
     const answer = await exchange(core, operation, call, options.signal);
     charged = answer.status;
-    return openAnswer(core, operation, answer, core.clock.now());
+    return openAnswer(core, operation, answer, clock.now());
+  };
+  try {
+    const kind = { participant: call.participant, policy: operation.policy ?? name, priority };
+    return await bulkheads.run(name, kind, () => circuit.run(name, asked), options.signal);
   } catch (error) {
-    if (error instanceof DictError && NOTHING_SENT.has(error.kind)) charged = null;
+    if (error instanceof DictError && unsent.has(error.kind)) charged = null;
     throw error;
   } finally {
     lease?.end(charged);
   }
 }
 
+async function tokenOf(
+  { budget, clock, observer }: Core,
+  policy: PolicyName,
+  { participant }: Call,
+  { priority, signal }: CallOptions & { readonly priority: NonNullable<CallOptions['priority']> },
+): Promise<Lease> {
+  const startMs = clock.now().getTime();
+  try {
+    return await budget.acquire(participant, policy, priority, signal);
+  } finally {
+    observer.tokenWaited(policy, priority, clock.now().getTime() - startMs);
+  }
+}
+
 /** The one place where a body is sent: it is signed here. Requests are never compressed. */
-function exchange(wire: Wire, operation: Operation, call: Call, signal?: AbortSignal): Promise<HttpAnswer> {
+async function exchange(wire: Wire, operation: Operation, call: Call, signal?: AbortSignal): Promise<HttpAnswer> {
   const url = new URL(call.path, wire.base);
   for (const [name, value] of Object.entries(call.query ?? {})) url.searchParams.set(name, value);
   const { sign } = wire.signatures;
@@ -214,7 +257,16 @@ function exchange(wire: Wire, operation: Operation, call: Call, signal?: AbortSi
     ...(body === null ? {} : { 'content-type': 'application/xml; charset=UTF-8' }),
     ...call.headers,
   };
-  return wire.transport.send({ operation: operation.name, method: operation.method, url, headers, body }, signal);
+  const { clock, observer } = wire;
+  const startMs = clock.now().getTime();
+  let status = 0;
+  try {
+    const answer = await wire.transport.send({ operation: operation.name, method: operation.method, url, headers, body }, signal);
+    status = answer.status;
+    return answer;
+  } finally {
+    observer.exchanged(operation.name, status, clock.now().getTime() - startMs);
+  }
 }
 
 /** The one place where an answer is read: its signature is verified here. */

@@ -30,6 +30,7 @@ import {
   tokenOrNull,
   verbatimOrNull,
 } from './answer-fields.ts';
+import type { Circuit } from './circuit.ts';
 import {
   type Caller,
   createCaller,
@@ -96,8 +97,15 @@ const operations = {
  */
 export function createDictClient(options: DictReadClientOptions): DictApi & { close(): Promise<void> } {
   const caller = createCaller(options);
+  const circuits = new Map<string, Circuit>();
   const files = {
-    transport: caller.transport,
+    ...caller,
+    // As many as there are expected hosts.
+    circuitOf: (hostname: string): Circuit => {
+      const circuit = circuits.get(hostname) ?? caller.circuitOf(hostname);
+      circuits.set(hostname, circuit);
+      return circuit;
+    },
     filesHosts: options.filesHosts,
     plainAllowed: URL.parse(options.apiUrl)?.protocol === 'http:',
   };

@@ -58,7 +58,12 @@ export interface Transport {
   readonly limits: TransportLimits;
   send(request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer>;
   /** Opens a GET whose body is read as it comes; the caller reads it to the end or destroys it. */
-  open(operation: string, url: URL, signal?: AbortSignal): Promise<Dispatcher.ResponseData>;
+  open(
+    operation: string,
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<Dispatcher.ResponseData>;
   close(): Promise<void>;
 }
 
@@ -97,15 +102,15 @@ export function createTransport(limits: TransportLimits, tls: TlsSource | null =
     const old = current;
     current = openPool(limits, identity);
     pools.add(current);
-    // Ends when its calls have.
-    if (old !== null) void old.agent.close().finally(() => pools.delete(old));
+    // Ends when its calls have, or when everything is closed.
+    if (old !== null) void Promise.allSettled([old.agent.close()]).then(() => pools.delete(old));
     return current;
   };
   const wire: Wire = { limits, pool };
   return {
     limits,
     send: (request, signal) => send(wire, request, signal),
-    open: (operation, url, signal) => open(wire, operation, url, signal),
+    open: (operation, url, headers, signal) => open(wire, { operation, url, headers }, signal),
     close: async () => {
       await Promise.all([...pools].map(({ agent }) => agent.destroy()));
     },
@@ -159,15 +164,20 @@ async function send({ limits, pool }: Wire, request: HttpRequest, signal?: Abort
   }
 }
 
-async function open({ limits, pool }: Wire, operation: string, url: URL, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
+async function open(
+  { limits, pool }: Wire,
+  request: { readonly operation: string; readonly url: URL; readonly headers: Readonly<Record<string, string>> },
+  signal?: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
   signal?.throwIfAborted();
+  const { operation, url, headers } = request;
   const used = pool();
   try {
     const answer = await used.agent.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method: 'GET',
-      headers: { 'accept-encoding': 'gzip', 'user-agent': 'dict-vsync' },
+      headers: { ...headers, 'user-agent': 'dict-vsync' },
       headersTimeout: limits.idleMs,
       bodyTimeout: limits.idleMs,
       signal: signal ?? null,
@@ -186,14 +196,16 @@ function callError(operation: string, url: URL, pool: Pool, error: unknown): Dic
   const attempt: TlsAttempt = { host: url.host, certificate: pool.identity?.certificate ?? null, now: systemClock.now() };
   const named = tlsFailure(operation, error, attempt);
   if (named !== null) return named;
-  const hint = pool.accepted ? '' : `; if it always does, ${url.host} may be refusing our certificate: ${aboutOurs(attempt)}`;
-  if (error instanceof Error && pool.unsent.has(error)) {
-    const detail = codeOf(error) === '' ? error.message : codeOf(error);
-    return new DictError('Unreachable', 0, `${operation}: no TLS connection came to stand (${detail})${hint}`, { cause: error });
-  }
   const failure = transportError(operation, error);
-  if (failure.kind !== 'ConnectionLost' || hint === '') return failure;
-  return new DictError('ConnectionLost', 0, failure.message + hint, { cause: error });
+  if (failure.kind !== 'ConnectionLost') return failure;
+  const hint = pool.accepted ? '' : `; if it always does, ${url.host} may be refusing our certificate: ${aboutOurs(attempt)}`;
+  if (!unsent(pool, error)) return new DictError('ConnectionLost', 0, failure.message + hint, { cause: error });
+  const detail = codeOf(error) === '' ? String(error) : codeOf(error);
+  return new DictError('Unreachable', 0, `${operation}: no TLS connection came to stand (${detail})${hint}`, { cause: error });
+}
+
+function unsent(pool: Pool, error: unknown): boolean {
+  return error instanceof Error && pool.unsent.has(error);
 }
 
 /** Kinds of errors after which DICT cannot have charged the call. */

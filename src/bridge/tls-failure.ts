@@ -50,7 +50,7 @@ export function tlsFailure(operation: string, error: unknown, attempt: TlsAttemp
   if (untrusted.has(code)) {
     return named(
       'ServerCertificateUntrusted',
-      `${host} shows a certificate of no authority that is trusted here: if it is DICT’s, put the Central Bank’s authority into the file of DICT_VSYNC_DICT_TLS_AUTHORITY`,
+      `${host} shows a certificate that is not trusted here: if it is DICT’s, put the Central Bank’s authority into the file of DICT_VSYNC_DICT_TLS_AUTHORITY`,
     );
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {

@@ -63,7 +63,7 @@ describe('TokenBucket', () => {
     const drain = (ms: number): number => {
       let taken = 0;
       for (; bucket.available(at(ms)) >= 1; taken += 1) {
-        bucket.begin(at(ms));
+        bucket.begin();
         bucket.end(true, at(ms));
       }
       return taken;
@@ -73,7 +73,7 @@ describe('TokenBucket', () => {
 
   it('counts a call as one token until it has ended, and as none when DICT did not charge it', () => {
     const bucket = new TokenBucket(rates, 50, at(0));
-    bucket.begin(at(0));
+    bucket.begin();
     assert.equal(bucket.available(at(0)), 49);
     // While it lasts it cannot come back: DICT may take it at the very end.
     assert.equal(bucket.available(at(120_000)), 49);
@@ -84,7 +84,7 @@ describe('TokenBucket', () => {
   it('believes what DICT says, except for calls that ended since it was asked', () => {
     const bucket = new TokenBucket(rates, 50, at(0));
     const endedBefore = bucket.ended;
-    bucket.begin(at(0));
+    bucket.begin();
     bucket.end(true, at(0));
     bucket.prime({ ...rates, capacity: 100 }, 7, endedBefore, at(1000));
     assert.equal(bucket.available(at(1000)), 6);
@@ -116,7 +116,7 @@ describe('TokenBucket', () => {
           for (const { gapMs, wish, lastsMs } of plan) {
             nowMs += gapMs;
             let begun = 0;
-            for (; begun < wish && bucket.available(at(nowMs)) >= 1; begun += 1) bucket.begin(at(nowMs));
+            for (; begun < wish && bucket.available(at(nowMs)) >= 1; begun += 1) bucket.begin();
             // DICT takes its tokens at the end of the calls.
             nowMs += lastsMs;
             for (; begun > 0; begun -= 1) {
@@ -138,7 +138,7 @@ describe('TokenBucket', () => {
     const minutes = 150;
     for (let ms = 0; ms < minutes * 60_000; ms += 250) {
       while (bucket.available(at(ms)) >= 1) {
-        bucket.begin(at(ms));
+        bucket.begin();
         bucket.end(true, at(ms));
         used += 1;
       }

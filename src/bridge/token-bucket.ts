@@ -1,16 +1,18 @@
 /**
- * How many tokens DICT's bucket holds at least, as far as this process can know. DICT does not say whether "10 a minute" comes
- * back evenly or all at once when a period ends, nor when its periods begin: a token is counted as back only when it is back
- * under every reading. With T consumed between s and t, both readings leave at least
+ * How many tokens DICT's bucket holds at least, as far as can be known from our side. DICT does not say whether "10 a minute"
+ * comes back evenly or all at once when a period ends, nor when its periods begin: a token is counted as back only when it is
+ * back under every reading. With T consumed between s and t, both readings leave at least
  *
- *     capacity + floor((t - s) / period) * refill - T(s, t)        for the worst s since the bucket was last known,
+ *     capacity + floor((t - s) / period) * refill - T(s, t)        for the worst s since the bucket was last known.
  *
- * which is the minimum kept here. A simple counter that adds the refill at fixed times of its own is wrong under the second
- * reading: a refill that finds DICT's bucket full is lost there, yet would be added here.
+ * That minimum is kept as one plain bucket for each moment at which DICT's periods may begin: the period is cut into 60 slots,
+ * bucket p refills all at once at each slot that is p modulo 60, and what is there for sure is the least of the 60. (A list of all
+ * uses says the same, but grows with them and has to be read from end to end for each decision.) A simple counter that adds the
+ * refill at fixed times of its own is wrong: a refill that finds DICT's bucket full is lost there, yet would be added here.
  *
- * A token counts as used until its call has ended, since DICT takes it somewhere between. Time is cut into slots, and rounded
- * so that a token never comes back too early. Left out: waiting (token-queue.ts), other processes that use the same bucket
- * (what `prime` says includes them).
+ * A token counts as used until its call has ended, since DICT takes it somewhere between. Times are rounded so that a token
+ * never comes back too early. redis-bucket-scripts.ts says the same in Lua, and a test holds both together. Left out: waiting
+ * (token-queue.ts).
  */
 
 import { assert } from '../platform/assert.ts';
@@ -21,31 +23,24 @@ export interface BucketRates {
   readonly refillPeriodMs: number;
 }
 
-const SLOTS_PER_PERIOD = 60;
-/** Above this the oldest use is folded into what is known; each fold may cost one refill in at least a hundred. */
-const SLOTS_MAX = 100 * SLOTS_PER_PERIOD;
-
-interface Use {
-  readonly slot: number;
-  count: number;
-}
+/** Moments of a period at which DICT may refill. */
+export const SLOTS_PER_PERIOD = 60;
 
 /** One bucket of one participant, seen from our side. */
 export class TokenBucket {
   #rates: BucketRates;
-  /** Tokens that were there for sure at the end of `#knownSlot`, before everything in `#uses` and `#open`. */
-  #known: number;
-  #knownSlot: number;
-  /** Calls that ended since, by the slot they ended in; ascending. */
-  #uses: Use[] = [];
+  /** By the slot of the period that each is refilled at; as of `#slot`, calls under way not counted. */
+  readonly #tokens: number[] = Array.from({ length: SLOTS_PER_PERIOD }, () => 0);
+  #slot = 0;
+  /** Tokens of calls that ended within the slot that is not over: they belong to the next one. */
+  #late = 0;
   #open = 0;
   #ended = 0;
 
   constructor(rates: BucketRates, available: number, now: Date) {
     checkRates(rates);
     this.#rates = rates;
-    this.#known = Math.min(available, rates.capacity);
-    this.#knownSlot = this.#slotAfter(now);
+    this.#know(Math.min(available, rates.capacity), now);
   }
 
   get rates(): BucketRates {
@@ -54,26 +49,12 @@ export class TokenBucket {
 
   /** Tokens that are there for sure. */
   available(now: Date): number {
-    const slot = Math.floor(now.getTime() / this.#slotMs);
-    const { capacity, refillTokens } = this.#rates;
-    const periods = (since: number): number => Math.max(0, Math.floor((slot - since) / SLOTS_PER_PERIOD));
-    let used = this.#open;
-    let least = capacity - used;
-    for (let at = this.#uses.length - 1; at >= 0; at -= 1) {
-      const use = this.#uses[at];
-      assert(use !== undefined, 'a use within bounds');
-      used += use.count;
-      // The worst start of a window lies just before this use.
-      least = Math.min(least, capacity + periods(use.slot) * refillTokens - used);
-    }
-    return Math.min(least, this.#known + periods(this.#knownSlot) * refillTokens - used);
+    this.#advance(now);
+    return Math.min(...this.#tokens) - this.#late - this.#open;
   }
 
   /** Uses one token, whether it is there or not; `end` must follow. */
-  begin(now: Date): void {
-    const last = this.#uses.at(-1);
-    const idle = last !== undefined && this.#slotAfter(now) - last.slot > SLOTS_PER_PERIOD;
-    if (this.#uses.length >= SLOTS_MAX || (idle && this.available(now) + this.#open === this.#rates.capacity)) this.#fold(now);
+  begin(): void {
     this.#open += 1;
   }
 
@@ -83,10 +64,9 @@ export class TokenBucket {
     this.#open -= 1;
     if (!charged) return;
     this.#ended += 1;
-    const slot = this.#slotAfter(now);
-    const last = this.#uses.at(-1);
-    if (last !== undefined && last.slot >= slot) last.count += 1;
-    else this.#uses.push({ slot, count: 1 });
+    this.#advance(now);
+    if (this.#slotAfter(now) > this.#slot) this.#late += 1;
+    else this.#takeFromAll(1);
   }
 
   /** Calls that ended so far and were charged: to be noted before DICT is asked how many tokens there are, for `prime`. */
@@ -101,16 +81,12 @@ export class TokenBucket {
   prime(rates: BucketRates, available: number, endedBefore: number, now: Date): void {
     checkRates(rates);
     this.#rates = rates;
-    this.#known = Math.min(available, rates.capacity) - (this.#ended - endedBefore);
-    this.#knownSlot = this.#slotAfter(now);
-    this.#uses = [];
+    this.#know(Math.min(available, rates.capacity) - (this.#ended - endedBefore), now);
   }
 
   /** DICT refused for want of tokens: there is none now. */
   exhausted(now: Date): void {
-    this.#known = 0;
-    this.#knownSlot = this.#slotAfter(now);
-    this.#uses = [];
+    this.#know(0, now);
   }
 
   /** Milliseconds until `available` can change by time alone. */
@@ -127,14 +103,39 @@ export class TokenBucket {
     return Math.ceil(now.getTime() / this.#slotMs);
   }
 
-  #fold(now: Date): void {
-    this.#known = this.available(now) + this.#open;
-    this.#knownSlot = this.#slotAfter(now);
-    this.#uses = [];
+  #know(tokens: number, now: Date): void {
+    this.#tokens.fill(tokens);
+    this.#slot = this.#slotAfter(now);
+    this.#late = 0;
+  }
+
+  #advance(now: Date): void {
+    const slot = Math.floor(now.getTime() / this.#slotMs);
+    if (slot <= this.#slot) return;
+    // A refill that is due at the same moment as a use comes first: some of it is lost if the bucket is full.
+    this.#refill(this.#slot + 1);
+    this.#takeFromAll(this.#late);
+    this.#late = 0;
+    this.#refill(slot);
+  }
+
+  /** All refills up to and with that slot, which is not before the present one. */
+  #refill(slot: number): void {
+    const { capacity, refillTokens } = this.#rates;
+    for (const [phase, tokens] of this.#tokens.entries()) {
+      const times = Math.floor((slot - phase) / SLOTS_PER_PERIOD) - Math.floor((this.#slot - phase) / SLOTS_PER_PERIOD);
+      this.#tokens[phase] = Math.min(capacity, tokens + times * refillTokens);
+    }
+    this.#slot = slot;
+  }
+
+  #takeFromAll(count: number): void {
+    for (const [phase, tokens] of this.#tokens.entries()) this.#tokens[phase] = tokens - count;
   }
 }
 
-function checkRates(rates: BucketRates): void {
+/** Throws where a bucket of these rates would never fill. */
+export function checkRates(rates: BucketRates): void {
   assert(
     rates.capacity > 0 && rates.refillTokens > 0 && rates.refillPeriodMs > 0,
     `a token bucket that never fills: ${JSON.stringify(rates)}`,

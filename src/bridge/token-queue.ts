@@ -1,24 +1,26 @@
 /**
  * Who gets the next token of one bucket: people before verifications before routine, first come first served among equals. The
  * last tokens are kept back for those who may not wait (rule R12). Nobody waits for ever: at its deadline a call is given up.
+ * Between replicas the bucket itself decides, since it alone knows of all of them (redis-bucket-scripts.ts).
  */
 
-import type { CallOptions } from '../dict/api.ts';
 import { DictError } from '../dict/errors.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { TokenBucket } from './token-bucket.ts';
+import type { BucketObserver, Refusal } from './bucket-observer.ts';
+import { type Bucket, BucketsUnreachable, type Counts, PRIORITIES, type Priority, type TokenLease } from './bucket-store.ts';
 
-export type Priority = NonNullable<CallOptions['priority']>;
-
-/** Share of a bucket's capacity that calls of a priority leave untouched for those before them. */
-const RESERVED_SHARE: Readonly<Record<Priority, number>> = { person: 0, verification: 0.1, routine: 0.2 };
-
-const order: readonly Priority[] = ['person', 'verification', 'routine'];
+/** Callers that one turn asks for at most: it bounds what a turn costs, however many wait. */
+const TURN_MAX = 256;
+/** While the bucket cannot be asked, or nobody has said what there is, it is tried this often. */
+const RETRY_MS = 250;
 
 interface Waiter {
   readonly priority: Priority;
+  readonly sinceMs: number;
   readonly deadlineMs: number;
-  readonly grant: () => void;
+  /** The turn that was under way, or had been the last, when it came: it has its chance in the next one. */
+  readonly cameIn: number;
+  readonly grant: (lease: TokenLease) => void;
   readonly refuse: (reason: unknown) => void;
 }
 
@@ -28,35 +30,44 @@ export interface TokenQueueDeps {
   readonly policy: string;
   /** Called each time nobody can be served: the chance to ask DICT how many tokens there really are. */
   readonly onStarved: () => void;
+  /** Nobody knows how many tokens there are. Resolves to whether it is worth trying again at once. */
+  readonly onUnknown: () => Promise<boolean>;
+  readonly observer: BucketObserver;
 }
 
 /** The callers that wait for one bucket of one participant. */
 export class TokenQueue {
-  readonly bucket: TokenBucket;
+  readonly bucket: Bucket;
   readonly #deps: TokenQueueDeps;
   #waiters: Waiter[] = [];
   #running = false;
+  #turns = 0;
+  /** Something has happened that the turn under way does not know of. */
+  #woken = false;
   #wake = new AbortController();
+  /** Why the bucket could not be asked the last time; null: it was. */
+  #unreachable: BucketsUnreachable | null = null;
 
-  constructor(deps: TokenQueueDeps, bucket: TokenBucket) {
+  constructor(deps: TokenQueueDeps, bucket: Bucket) {
     this.#deps = deps;
     this.bucket = bucket;
   }
 
-  /** Resolves when a token is used for this caller, who owes `bucket.end`. Rejects with `NoTokens` after `waitMaxMs`. */
-  async acquire(priority: Priority, waitMaxMs: number, signal?: AbortSignal): Promise<void> {
+  /** Resolves to a token in use, whose caller owes `end`. Rejects with `NoTokens` after `waitMaxMs`. */
+  async acquire(priority: Priority, waitMaxMs: number, signal?: AbortSignal): Promise<TokenLease> {
     signal?.throwIfAborted();
-    const now = this.#deps.clock.now();
-    const before = this.#waiters.some((waiter) => order.indexOf(waiter.priority) <= order.indexOf(priority));
-    if (!before && this.#serves(priority, now)) {
-      this.bucket.begin(now);
-      return;
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { priority, deadlineMs: now.getTime() + waitMaxMs, grant: resolve, refuse: reject };
+    const sinceMs = this.#deps.clock.now().getTime();
+    const { promise, resolve, reject } = Promise.withResolvers<TokenLease>();
+    const waiter: Waiter = {
+      priority,
+      sinceMs,
+      deadlineMs: sinceMs + waitMaxMs,
+      cameIn: this.#turns,
+      grant: resolve,
+      refuse: reject,
+    };
     const onAbort = (): void => {
-      this.#waiters = this.#waiters.filter((other) => other !== waiter);
-      reject(signal?.reason);
+      this.#refuse([waiter], 'aborted', () => signal?.reason);
       this.wake();
     };
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -64,7 +75,7 @@ export class TokenQueue {
     if (this.#running) this.wake();
     else void this.#run();
     try {
-      await promise;
+      return await promise;
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
@@ -72,62 +83,125 @@ export class TokenQueue {
 
   /** Looks again at once: tokens or their rates may have changed. */
   wake(): void {
+    this.#woken = true;
     this.#wake.abort();
   }
 
   /** Everyone who waits is refused. */
   close(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.refuse(new DictError('Unreachable', 0, 'the DICT client is closed'));
+    this.#refuse(this.#waiters, 'closed', () => new DictError('Unreachable', 0, 'the DICT client is closed'));
     this.wake();
-  }
-
-  #serves(priority: Priority, now: Date): boolean {
-    const reserved = Math.floor(this.bucket.rates.capacity * RESERVED_SHARE[priority]);
-    return this.bucket.available(now) >= reserved + 1;
-  }
-
-  #next(): Waiter | undefined {
-    for (const priority of order) {
-      const first = this.#waiters.find((waiter) => waiter.priority === priority);
-      if (first !== undefined) return first;
-    }
-    return undefined;
   }
 
   /** Runs while anybody waits; its bound are their deadlines. */
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#waiters.length > 0) {
-      const now = this.#deps.clock.now();
-      this.#refuseLate(now);
-      const next = this.#next();
-      if (next === undefined) break;
-      if (this.#serves(next.priority, now)) {
-        this.bucket.begin(now);
-        this.#waiters = this.#waiters.filter((other) => other !== next);
-        next.grant();
-        continue;
+      this.#woken = false;
+      try {
+        await this.#turn();
+      } catch (cause) {
+        // No outage but a defect: whoever waits shall hear of it rather than wait.
+        this.#refuse(this.#waiters, 'failed', () => cause);
       }
-      this.#deps.onStarved();
-      await this.#rest(now);
     }
     this.#running = false;
   }
 
-  async #rest(now: Date): Promise<void> {
+  async #turn(): Promise<void> {
+    // Who has had a turn and is late by now is refused even if a token has come free meanwhile: a deadline is one.
+    this.#refuseLate();
+    if (this.#waiters.length === 0) return;
+    this.#turns += 1;
+    const retryInMs = await this.#ask();
+    if (retryInMs > 0) this.#refuseLate();
+    this.#deps.observer.onWaiting?.(this.#counts());
+    if (this.#waiters.length === 0 || retryInMs === 0) return;
+    if (this.#unreachable === null) this.#deps.onStarved();
+    await this.#rest(retryInMs);
+  }
+
+  /** Asks the bucket once for all who wait. Answers when to ask again, zero where doing so at once may serve more of them. */
+  async #ask(): Promise<number> {
+    const wanted = this.#wanted();
+    try {
+      const turn = await this.bucket.take(wanted);
+      this.#unreachable = null;
+      if (turn.kind === 'unknown') return (await this.#deps.onUnknown()) ? 0 : RETRY_MS;
+      for (const lease of turn.leases) this.#grant(lease);
+      this.#deps.observer.onTokens?.({ available: turn.available, capacity: turn.capacity });
+      const served = turn.leases.length === wanted.person + wanted.verification + wanted.routine;
+      return served ? 0 : turn.retryInMs;
+    } catch (cause) {
+      if (!(cause instanceof BucketsUnreachable)) throw cause;
+      this.#unreachable = cause;
+      return RETRY_MS;
+    }
+  }
+
+  #grant(lease: TokenLease): void {
+    const waiter = this.#waiters.find(({ priority }) => priority === lease.priority);
+    if (waiter === undefined) {
+      // It gave up while the bucket was asked.
+      lease.end('free');
+      return;
+    }
+    this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    this.#deps.observer.onWait?.({ priority: waiter.priority, waitedMs: this.#waitedMs(waiter) });
+    waiter.grant(lease);
+  }
+
+  #counts(): Counts {
+    const counts = { person: 0, verification: 0, routine: 0 };
+    for (const { priority } of this.#waiters) counts[priority] += 1;
+    return counts;
+  }
+
+  #wanted(): Counts {
+    const counts = this.#counts();
+    let left = TURN_MAX;
+    const wanted = { ...counts };
+    for (const priority of PRIORITIES) {
+      wanted[priority] = Math.min(counts[priority], left);
+      left -= wanted[priority];
+    }
+    return wanted;
+  }
+
+  async #rest(retryInMs: number): Promise<void> {
+    if (this.#woken) return;
     this.#wake = new AbortController();
-    const deadlines = this.#waiters.map((waiter) => waiter.deadlineMs - now.getTime());
-    const restMs = Math.max(1, Math.min(this.bucket.msToNextChange(now), ...deadlines));
+    const nowMs = this.#deps.clock.now().getTime();
+    const deadlines = this.#waiters.map((waiter) => waiter.deadlineMs - nowMs);
+    const restMs = Math.max(1, Math.min(retryInMs, ...deadlines));
     // Being woken is the only way this sleep can fail.
     await this.#deps.clock.sleep(restMs, this.#wake.signal).catch(() => undefined);
   }
 
-  #refuseLate(now: Date): void {
-    for (const waiter of this.#waiters.filter((candidate) => candidate.deadlineMs <= now.getTime())) {
-      this.#waiters = this.#waiters.filter((other) => other !== waiter);
-      waiter.refuse(new DictError('NoTokens', 0, `${this.#deps.policy}: no token of DICT's rate limit came free in time`));
+  #refuseLate(): void {
+    const nowMs = this.#deps.clock.now().getTime();
+    const late = this.#waiters.filter(({ deadlineMs, cameIn }) => deadlineMs <= nowMs && cameIn < this.#turns);
+    const { policy } = this.#deps;
+    const unreachable = this.#unreachable;
+    if (unreachable === null) {
+      const message = `${policy}: no token of DICT's rate limit came free in time`;
+      this.#refuse(late, 'no-tokens', () => new DictError('NoTokens', 0, message));
+    } else {
+      const message = `${policy}: nothing was sent, because the token buckets could not be asked in time: ${unreachable.message}`;
+      this.#refuse(late, 'unreachable', () => new DictError('BucketsUnreachable', 0, message, { cause: unreachable }));
     }
+  }
+
+  #refuse(refused: readonly Waiter[], why: Refusal, reason: () => unknown): void {
+    const still = new Set(refused.filter((waiter) => this.#waiters.includes(waiter)));
+    this.#waiters = this.#waiters.filter((waiter) => !still.has(waiter));
+    for (const waiter of still) {
+      this.#deps.observer.onRefused?.({ priority: waiter.priority, waitedMs: this.#waitedMs(waiter), why });
+      waiter.refuse(reason());
+    }
+  }
+
+  #waitedMs(waiter: Waiter): number {
+    return this.#deps.clock.now().getTime() - waiter.sinceMs;
   }
 }

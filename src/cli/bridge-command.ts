@@ -11,7 +11,7 @@ import { type Config, ConfigRefused, loadConfig } from '../config.ts';
 import { scaledClock, systemClock } from '../platform/clock.ts';
 import { KeyFileRefused } from '../platform/key-files.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
-import { channelFilesOf, type OpenedDict, openDictHere } from '../wire.ts';
+import { channelFilesOf, type DictDeps, type OpenedDict, openDictHere, type Watch, withMetrics } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 
 const securities: Readonly<Record<ServerSecurity, string>> = {
@@ -34,7 +34,11 @@ async function offer(io: Io): Promise<void> {
   const config = configOf(io);
   const log = createLogger({ ...config.log, stream: io.stderr });
   const clock = config.program.timeScale === 1 ? systemClock : scaledClock(config.program.timeScale);
-  const dict = openDictHere({ config, clock, log });
+  await withMetrics({ config, log }, (watch) => offerHere(io, { config, clock, log }, watch));
+}
+
+async function offerHere(io: Io, { config, clock, log }: Required<DictDeps>, watch: Watch): Promise<void> {
+  const dict = await openDictHere({ config, clock, log }, watch);
   try {
     const { server, security } = await start(config, dict, log);
     try {

@@ -8,7 +8,7 @@ import { Argument, Command } from 'commander';
 import type { EventSource, IngestedStream } from '../ingest/ingest-stream.ts';
 import { ingestStream } from '../ingest/ingest-stream.ts';
 import { tidyInbox } from '../verify/housekeeping.ts';
-import { withBase } from '../wire.ts';
+import { withBase, withMetrics } from '../wire.ts';
 import { openBytes } from './input-bytes.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { withProgress } from './progress.ts';
@@ -44,15 +44,18 @@ async function openSource(io: Io, file: string): Promise<EventSource> {
 async function ingest(io: Io, file: string, strict: boolean): Promise<void> {
   await withProgress(io, { title: 'ingest', unit: 'events' }, async (apart, progress) => {
     const source = await openSource(apart, file);
-    await withBase(apart, async ({ config, database, clock }) => {
-      const settings = { ...config.ingest, lineBytesMax };
-      const result = await ingestStream({ database, clock }, source, settings, io.signal, ({ lines, bytes }) => {
-        const share = source.totalBytes === null ? null : bytes / source.totalBytes;
-        progress.at({ done: lines, total: null, share });
-      });
-      await tidyInbox({ database, clock }, config.ingest.inboxKeptMs);
-      report(apart, result, strict);
-    });
+    await withBase(apart, (base) =>
+      withMetrics(base, async () => {
+        const { config, database, clock } = base;
+        const settings = { ...config.ingest, lineBytesMax };
+        const result = await ingestStream({ database, clock }, source, settings, io.signal, ({ lines, bytes }) => {
+          const share = source.totalBytes === null ? null : bytes / source.totalBytes;
+          progress.at({ done: lines, total: null, share });
+        });
+        await tidyInbox({ database, clock }, config.ingest.inboxKeptMs);
+        report(apart, result, strict);
+      }),
+    );
   });
 }
 

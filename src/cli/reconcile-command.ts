@@ -190,7 +190,7 @@ async function reconcile(io: Io, base: Base, options: ReconcileOptions, progress
     options.resume === undefined ? await scopesOfBase(base, options) : [await resumedScope(base, runIdOf(options.resume))];
   if (scopes.length === 0)
     throw new CommandFailed('reconcile: the base knows no participant; "dict-vsync import FILE" loads one', 2);
-  const dict = openDict(base);
+  const dict = await openDict(base);
   try {
     const deps = synchronisationDeps(base, dict, io.signal);
     const one = (scope: Scope): Promise<Reconciled> => reconcileScope(base, io, scope, options, deps);

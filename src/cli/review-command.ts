@@ -137,7 +137,7 @@ async function show(io: Io, id: string, options: ShowOptions): Promise<void> {
 async function resolve(io: Io, id: string, options: ResolveOptions): Promise<void> {
   await withBase(io, async (base) => {
     await closeSettledReviews(base.database, null, base.clock.now());
-    const dict = openDict(base);
+    const dict = await openDict(base);
     try {
       const { action, reason } = options;
       const actor = namedOperator(base.config, options.operator);

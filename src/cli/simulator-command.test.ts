@@ -105,10 +105,10 @@ describe('dict-vsync simulator', () => {
     assert.equal(settings.length, 6);
     const url = /^DICT API +(\S+)$/m.exec(printed)?.[1] ?? '';
     const config = loadConfig({ env: { ...Object.fromEntries(settings), DICT_URL: url }, cwd });
-    const signed = openDict({ config, clock: systemClock });
+    const signed = await openDict({ config, clock: systemClock });
     const tlsAlone = Object.fromEntries(settings.filter(([name]) => name?.includes('_TLS_')));
-    const unsigned = openDict({ config: loadConfig({ env: { DICT_URL: url, ...tlsAlone }, cwd }), clock: systemClock });
-    const stranger = openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
+    const unsigned = await openDict({ config: loadConfig({ env: { DICT_URL: url, ...tlsAlone }, cwd }), clock: systemClock });
+    const stranger = await openDict({ config: loadConfig({ env: { DICT_URL: url }, cwd }), clock: systemClock });
     t.after(() => Promise.all([signed, unsigned, stranger].map((client) => client.close())));
     const question = { participant: participant(PSP), keyType: 'CPF', participantSyncVerifier: '0'.repeat(64) } as const;
     assert.equal((await signed.createSyncVerification(question)).result, 'OK');
@@ -130,6 +130,20 @@ describe('dict-vsync simulator', () => {
     assert.equal(await readFile(join(cwd, 'pki', 'dict-signing-key.pem'), 'utf8'), key);
   });
 
+  it('has its certificate made for the host that it listens on, and refuses to show one that is for another', async (t) => {
+    const cwd = await directory(t);
+    const pki = ['--init-pki', 'pki'];
+    assert.equal((await runFor(1_500, [...FREE_PORTS, ...pki, '--host', '127.0.0.3'], cwd)).exitCode, 0);
+    const other = await runFor(20_000, [...FREE_PORTS, ...pki, '--host', '127.0.0.2'], cwd);
+    assert.equal(other.exitCode, 1);
+    assert.match(
+      other.stderr,
+      /simulator: the certificate in .*pki is not for 127\.0\.0\.2: listen on a host that it is for, or/,
+    );
+    const everywhere = await runFor(1_500, [...FREE_PORTS, ...pki, '--host', '0.0.0.0'], cwd);
+    assert.deepEqual([everywhere.exitCode, everywhere.stderr], [0, '']);
+  });
+
   it('says so when a port is taken', async (t) => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -139,6 +153,13 @@ describe('dict-vsync simulator', () => {
     const { stderr, exitCode } = await runFor(2_000, ['--port', String(port), '--files-port', '0']);
     assert.notEqual(exitCode, 0);
     assert.match(stderr, /simulator: cannot listen \(.*EADDRINUSE.*\); --port and --files-port choose others/);
+  });
+
+  it('names the file where a configured directory of keys holds none', async () => {
+    const env = { DICT_VSYNC_SIMULATOR_PKI_DIR: '/nonexistent' };
+    const { stderr, exitCode } = await runCommand(simulatorCommand, { args: FREE_PORTS, cwd: '/', env });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /\/nonexistent\/server\.pem: it cannot be read \(ENOENT\)/);
   });
 
   const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [

@@ -18,7 +18,7 @@ import { scaledClock, systemClock } from '../platform/clock.ts';
 import { KeyFileRefused } from '../platform/key-files.ts';
 import type { ActiveEntry } from '../simulator/control.ts';
 import { initDemoKeys } from '../simulator/demo-keys.ts';
-import { dictSide, participantSettings } from '../simulator/demo-sides.ts';
+import { dictSide, participantSettings, serverIsFor } from '../simulator/demo-sides.ts';
 import { READINGS, type Readings } from '../simulator/options.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
 import { CommandFailed, type Io } from './io.ts';
@@ -126,11 +126,23 @@ async function simulate(io: Io, options: Options): Promise<void> {
   }
 }
 
-function pkiDirectoryOf(io: Io, options: Options, configured: string | null): string | null {
-  if (options.initPki === undefined) return configured;
-  const directory = path.resolve(io.cwd, options.initPki);
+/** On these it is reached by whatever name the machine has: nothing can be said about the certificate. */
+const everywhere: readonly string[] = ['0.0.0.0', '::'];
+
+function pkiDirectoryOf(io: Io, options: Options, configured: string | null, host: string): string | null {
+  const directory = options.initPki === undefined ? configured : initializedPki(io, options.initPki, host);
+  if (directory !== null && !everywhere.includes(host) && !serverIsFor(directory, host)) {
+    throw new CommandFailed(
+      `simulator: the certificate in ${directory} is not for ${host}: listen on a host that it is for, or let --init-pki make another in a new directory`,
+    );
+  }
+  return directory;
+}
+
+function initializedPki(io: Io, given: string, host: string): string {
+  const directory = path.resolve(io.cwd, given);
   try {
-    initDemoKeys(directory, systemClock.now());
+    initDemoKeys(directory, systemClock.now(), everywhere.includes(host) ? [] : [host]);
   } catch (cause) {
     throw new CommandFailed(`simulator: --init-pki: ${cause instanceof Error ? cause.message : String(cause)}`, 1, cause);
   }
@@ -147,10 +159,11 @@ async function start(io: Io, options: Options): Promise<Started> {
   try {
     const { simulator: configured, program } = loadConfig(io);
     const seed = options.seed ?? configured.seed;
-    const pkiDirectory = pkiDirectoryOf(io, options, configured.pkiDir);
+    const host = options.host ?? configured.host;
+    const pkiDirectory = pkiDirectoryOf(io, options, configured.pkiDir, host);
     const simulator = await startSimulator({
       ...(pkiDirectory === null ? {} : dictSide(pkiDirectory)),
-      host: options.host ?? configured.host,
+      host,
       port: options.port ?? configured.port,
       filesPort: options.filesPort ?? configured.filesPort,
       controlPort: options.controlPort ?? configured.controlPort,

@@ -9,7 +9,7 @@ import { endExpiredWindows, WindowRefused } from '../verify/maintenance-window.t
 import type { VerificationOutcome } from '../verify/outcome.ts';
 import { VerificationRefused, type VerifyDeps } from '../verify/steps.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
-import { type Base, openDict, verifySettingsOf, withBase } from '../wire.ts';
+import { type Base, type OpenedDict, openDict, verifySettingsOf, withBase } from '../wire.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';
@@ -56,7 +56,7 @@ function exitCodeOf(results: readonly Verified[]): number {
 
 type Deps = RunnerDeps & VerifyDeps;
 
-function depsOf(base: Base, dict: ReturnType<typeof openDict>, io: Io): Deps {
+function depsOf(base: Base, dict: OpenedDict, io: Io): Deps {
   const settings = verifySettingsOf(base.config);
   const { signal } = io;
   return { ...base, dict, settings, newId: randomUUID, signal, suspendOnWait: false, wakePollMs: settings.longestPollMs };
@@ -164,7 +164,7 @@ async function verify(io: Io, base: Base, options: VerifyOptions, progress: Prog
     throw new CommandFailed('verify: the base knows no participant; "dict-vsync import FILE" loads one', unprovenExitCode);
   }
   await endExpiredWindows(base);
-  const dict = openDict(base);
+  const dict = await openDict(base);
   try {
     const requestedBy = operatorOf(base.config).name;
     const results = await verifyAll(depsOf(base, dict, io), scopes, options, { requestedBy, progress });

@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { systemActor } from '../ledger/audit.ts';
 import { runWorker } from '../runner/worker.ts';
-import { openDict, synchronisationDeps, withBase } from '../wire.ts';
+import { type Base, openDict, synchronisationDeps, type Watch, withBase, withMetrics } from '../wire.ts';
 import type { Io } from './io.ts';
 import { scopesOf } from './scope-option.ts';
 
@@ -12,19 +12,19 @@ export function workerCommand(io: Io): Command {
   return new Command('worker')
     .description('Verify and reconcile on the schedule (daily and in between), until interrupted')
     .allowExcessArguments(false)
-    .action(() =>
-      withBase(io, async (base) => {
-        const dict = openDict(base);
-        try {
-          await runWorker({
-            ...synchronisationDeps(base, dict, io.signal),
-            schedule: base.config.verification,
-            scopes: () => scopesOf(base.database, {}, base.config.program),
-            requestedBy: systemActor,
-          });
-        } finally {
-          await dict.close();
-        }
-      }),
-    );
+    .action(() => withBase(io, (base) => withMetrics(base, (watch) => work(io, base, watch))));
+}
+
+async function work(io: Io, base: Base, watch: Watch): Promise<void> {
+  const dict = await openDict(base, watch);
+  try {
+    await runWorker({
+      ...synchronisationDeps(base, dict, io.signal),
+      schedule: base.config.verification,
+      scopes: () => scopesOf(base.database, {}, base.config.program),
+      requestedBy: systemActor,
+    });
+  } finally {
+    await dict.close();
+  }
 }

@@ -227,6 +227,19 @@ const optionTable = {
     callTimeoutMs: option(duration(100, 10 * minute), '30s', 'How long one call may take, waiting for tokens not counted.'),
     tokenWaitMs: option(duration(0, day), '10min', 'How long a call waits for a token before it is given up.'),
     answerBytesMax: option(size(1024, 1024 * mebibyte), '16MiB', 'The largest answer that is read, files not counted.'),
+    circuitFailures: option(
+      integer(1, 1_000),
+      '10',
+      'Failures in a row (no connection, silence, a broken one, a status from 500 on) after which a host is left alone for a while.',
+    ),
+    circuitOpenMs: option(duration(100, hour), '15s', 'How long it is left alone before one call tries again.'),
+    callsMax: option(integer(1, 1_000), '16', 'Calls under way at a time of one participant, policy and priority.'),
+    callsQueuedMax: option(integer(0, 1_000_000), '10000', 'Calls that may wait for that; more are refused.'),
+    reservedConnections: option(
+      integer(0, 1_000),
+      '4',
+      'Connections that routine reads of entries by CID leave to everything else; one is always theirs.',
+    ),
     syncVerificationsWrite: option(tokenBucket, '10/1min of 50', 'Token bucket of verifications.'),
     cidsFilesWrite: option(tokenBucket, '40/1d of 200', 'Token bucket of requests for a file.'),
     cidsFilesRead: option(tokenBucket, '10/1min of 50', 'Token bucket of looks at a file.'),
@@ -262,12 +275,45 @@ const optionTable = {
     messageBytesMax: option(size(64 * 1024, 256 * mebibyte), '16MiB', 'The largest message of gRPC, either way.'),
     drainMs: option(duration(0, hour), '30s', 'How long calls may go on when the bridge is told to end.'),
   },
+  redis: {
+    url: unset(
+      address('redis', 'rediss'),
+      'A Redis server (6 or newer) that keeps the token buckets for all replicas: redis://HOST:6379, or rediss:// over TLS. Not set: each process keeps its own.',
+      { secret: true },
+    ),
+    user: unset(
+      text('any text', /^[\s\S]+$/),
+      'The user at that server. Not set: the one in its address, else the default user.',
+    ),
+    password: unset(text('any text', /^[\s\S]+$/), 'The password there. Not set: the one in its address, else none.', {
+      secret: true,
+    }),
+    authorities: unset(
+      text('a path', /\S/),
+      'Certificates (PEM file) that a rediss:// server’s certificate is verified with. Not set: those that Node.js trusts.',
+    ),
+    keyPrefix: option(
+      text('up to 100 characters without braces or spaces', /^[^{}\s]{0,100}$/),
+      'dict-vsync:',
+      'What the names of all keys in Redis begin with: the same for replicas that share, another for another DICT.',
+    ),
+    connectTimeoutMs: option(duration(100, minute), '5s', 'How long a connection to Redis may take.'),
+    callTimeoutMs: option(duration(10, minute), '1s', 'How long one call of Redis may take.'),
+  },
   report: {
     detailsKeys: unset(
       detailsKeys,
       'Keys that the details of reports are encrypted with; the highest version encrypts. Not set: with the embedded database a key is made and kept under DATA_DIR; with DATABASE_URL, reports keep no details.',
       { secret: true },
     ),
+  },
+  metrics: {
+    host: option(
+      text('an address or host name to listen on', /^[0-9A-Za-z.:-]+$/),
+      '127.0.0.1',
+      'Where long-running commands serve /metrics and /health.',
+    ),
+    port: unset(integer(0, 65_535), 'Port of /metrics and /health; 0 takes a free one and logs it. Not set: neither is served.'),
   },
   simulator: {
     host: option(text('an address or host name to listen on', /^[0-9A-Za-z.:-]+$/), '127.0.0.1', 'Where the simulator listens.'),

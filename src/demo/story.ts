@@ -53,6 +53,7 @@ export async function tellStory(io: Io, options: DemoOptions, output: StageOutpu
 async function tell(world: DemoWorld, background: Background, options: DemoOptions, output: StageOutput): Promise<boolean> {
   output.line('Base    embedded PostgreSQL (from npm), schema up to date');
   output.line(`DICT    ${world.simulator.apiUrl}  with the real rate limits; its event log lags 5 s`);
+  output.line('Path    signed XML both ways over mutual TLS, token buckets on both sides, as in production');
   output.line(`Clock   ${DEMO.scale} times as fast for everybody: a grace of 5 minutes takes ${300 / DEMO.scale} s`);
   const story = await register(world, background, options, output);
   await load(story);

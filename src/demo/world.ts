@@ -71,7 +71,7 @@ export async function openWorld(io: Io, options: DemoOptions): Promise<DemoWorld
     const env = { DATA_DIR: directory, DICT_URL: simulator.apiUrl, ...participantSettings(pki) };
     const base = { ...(await openBase({ ...io, env: { ...env, DICT_VSYNC_LOG_LEVEL: 'error' }, cwd: directory })), clock };
     closings.push(() => base.close());
-    const dict = openDict(base);
+    const dict = await openDict(base);
     closings.push(() => dict.close());
     const channels = createDictTrafficClient(dictClientOptions(base));
     closings.push(() => channels.close());

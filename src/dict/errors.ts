@@ -54,6 +54,14 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['Timeout', 'retry'],
   // The call waited too long for a token of its rate limit: nothing was sent.
   ['NoTokens', 'retry'],
+  // The token buckets that replicas share could not be asked for as long as the call would wait: nothing was sent.
+  ['BucketsUnreachable', 'retry'],
+  // The host failed too often in a row and is left alone for a while: nothing was sent.
+  ['CircuitOpen', 'retry'],
+  // Too many calls of its kind wait already: nothing was sent.
+  ['BulkheadFull', 'retry'],
+  // A download cannot go on where it was: the file is another one now.
+  ['FileChanged', 'retry'],
   // An answer that the contract does not allow, so that nothing can be concluded from it.
   ['InvalidAnswer', 'person'],
   // An answer that is not signed, not by DICT, or was changed on its way: nothing can be concluded from it either.

@@ -7,6 +7,7 @@ import { cidFromHex, packCids } from '../cid/cid.ts';
 import type { CidSetEvent } from '../dict/api.ts';
 import { assert } from '../platform/assert.ts';
 import type { Sql } from '../platform/postgres/database.ts';
+import type { SealedFileRefused } from '../platform/sealed-file.ts';
 import { moveCursor } from '../verify/event-cursor.ts';
 import { type LogReading, readEventLog } from '../verify/event-log-reading.ts';
 import type { Difference } from '../verify/explanation.ts';
@@ -15,13 +16,13 @@ import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused } from './cid-set-file.ts';
 import { inState, type OpenRun, paced, type StepInput, sleepNext } from './claiming.ts';
 import { insertDifferences, type NewDifference } from './divergence-store.ts';
-import { filePath } from './ending.ts';
 import { type Comparison, compareFile, type SetDifference } from './file-comparison.ts';
 import { refuseFile } from './file-download.ts';
 import { type FileInstant, findInstant, lastEvents } from './file-instant.ts';
 import { refuseImplausible } from './file-plausibility.ts';
 import { go, type Next, type ReconcileDeps } from './reconciliation.ts';
 import { fenceRun, updateRun } from './run-store.ts';
+import { filePath, removeFiles } from './stored-file.ts';
 
 const sliceBuckets = 4_096;
 const sliceCids = 250_000;
@@ -30,17 +31,22 @@ const rowsPerStatement = 1_000;
 /** State `comparing`, rung `file`. */
 export async function compareCidSetFile(deps: ReconcileDeps, input: StepInput): Promise<Next> {
   return inState(deps, input, ['comparing'], async (run) => {
-    const { fileSha256, fileVsync } = run;
-    assert(fileSha256 !== null && fileVsync !== null, `run ${run.id} compares a file that was never downloaded`);
+    const { fileSha256, fileVsync, fileKey } = run;
+    assert(
+      fileSha256 !== null && fileVsync !== null && fileKey !== null,
+      `run ${run.id} compares a file that was never downloaded`,
+    );
     const waitMs = untilLogged(deps, run);
     if (waitMs > 0) return sleepNext(deps, 'comparing', 'file', waitMs);
     const onProgress = paced(deps, input);
-    const file = { path: filePath(deps, run.id), sha256: fileSha256 };
+    const file = { path: filePath(deps, run.id), sha256: fileSha256, key: fileKey };
     try {
       // Ours first, then DICT's log: what happens in between is seen as an event, and waits for its counterpart.
-      const limits = { differencesMax: deps.settings.differencesMax, sliceBuckets, sliceCids, onProgress };
+      const faults: SealedFileRefused[] = [];
+      const onRefused = (refusal: SealedFileRefused): void => void faults.push(refusal);
+      const limits = { differencesMax: deps.settings.differencesMax, sliceBuckets, sliceCids, onProgress, onRefused };
       const compared = await compareFile(deps.database, run, file, limits);
-      if (compared === null) return downloadAgain(deps, input, run);
+      if (compared === null) return downloadAgain(deps, input, run, faults[0] ?? null);
       const log = await readSince(deps, run);
       const instant = log === null ? null : findInstant(log.window, log.from, fileVsync);
       const present = log === null ? compared : await overridden(deps.database, run, compared, log);
@@ -51,6 +57,8 @@ export async function compareCidSetFile(deps: ReconcileDeps, input: StepInput): 
         proven: instant !== null,
       });
       await save(deps, input, { compared, present, log, instant, seq: compared.seq });
+      // What it told is written down: nobody reads it again.
+      await removeFiles(deps, run.id);
       return go(present.dict.size + present.local.size === 0 ? 'confirming' : 'judging', run.rung);
     } catch (cause) {
       if (cause instanceof FileRefused) return refuseFile(deps, input, run, cause);
@@ -71,10 +79,24 @@ function untilLogged({ clock, settings, verify }: ReconcileDeps, { fileCreationT
   return waitMs <= longestMs + settings.clockSkewMs ? waitMs : 0;
 }
 
-async function downloadAgain(deps: ReconcileDeps, input: StepInput, run: OpenRun): Promise<Next> {
+/** The file is gone, or it was changed on this machine's disk: the latter is told, counted, and ends the run when it happens again and again. */
+async function downloadAgain(
+  deps: ReconcileDeps,
+  input: StepInput,
+  run: OpenRun,
+  fault: SealedFileRefused | null,
+): Promise<Next> {
+  if (fault !== null) {
+    deps.log.warn({ runId: run.id, fault: fault.fault, reason: fault.message }, 'the stored CID set file was changed on disk');
+    await removeFiles(deps, run.id);
+    if (run.fileFailures + 1 >= deps.settings.fileFailuresMax) {
+      return refuseFile(deps, input, run, new FileRefused('altered at rest', fault.message));
+    }
+  }
+  const fileFailures = run.fileFailures + (fault === null ? 0 : 1);
   await deps.database.transaction(async (tx) => {
     await fenceRun(tx, run.id, input.token);
-    await updateRun(tx, run.id, { state: 'downloading' }, deps.clock.now());
+    await updateRun(tx, run.id, { state: 'downloading', fileFailures }, deps.clock.now());
   });
   return go('downloading', run.rung);
 }

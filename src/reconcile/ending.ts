@@ -3,8 +3,6 @@
  * and the downloaded file goes.
  */
 
-import { readdir, rm } from 'node:fs/promises';
-import * as path from 'node:path';
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { appendOutbox } from '../ledger/outbox.ts';
 import { expireApproval } from './approval-store.ts';
@@ -13,6 +11,7 @@ import { tallyRun } from './divergence-counts.ts';
 import { leaveOpen } from './divergence-store.ts';
 import type { EndState, Next, ReconcileDeps } from './reconciliation.ts';
 import { endRun, fenceRun } from './run-store.ts';
+import { removeFiles } from './stored-file.ts';
 
 export interface Ending {
   readonly state: EndState;
@@ -60,22 +59,4 @@ export async function finish(deps: ReconcileDeps, input: StepInput, ending: Endi
   await removeFiles(deps, input.runId);
   log.info({ runId: input.runId, state, reason }, 'reconciliation ended');
   return { kind: 'ended', state, reason };
-}
-
-/** Where the run's CID set file stands on this machine. */
-export function filePath(deps: Pick<ReconcileDeps, 'workDirectory'>, runId: string): string {
-  return path.join(deps.workDirectory, `${runId}.cids`);
-}
-
-/** The run's file, and what processes that were killed while they downloaded it have left: all of them begin with the run's id. */
-async function removeFiles({ workDirectory }: Pick<ReconcileDeps, 'workDirectory'>, runId: string): Promise<void> {
-  let names: string[];
-  try {
-    names = await readdir(workDirectory);
-  } catch (cause) {
-    // No file was ever downloaded on this machine.
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
-    throw cause;
-  }
-  for (const name of names) if (name.startsWith(runId)) await rm(path.join(workDirectory, name), { force: true });
 }

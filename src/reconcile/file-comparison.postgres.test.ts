@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -10,6 +10,7 @@ import { testDatabase } from '../../test/support/database.ts';
 import { cidFromHex } from '../cid/cid.ts';
 import { participant } from '../dict/participant.ts';
 import type { Database } from '../platform/postgres/database.ts';
+import { createSealedFile, type SealedFileRefused } from '../platform/sealed-file.ts';
 import { commitTransitions, lockVSyncs, type Scope } from '../vsync/vsync-store.ts';
 import { FileRefused } from './cid-set-file.ts';
 import { type Comparison, compareFile, type ExpectedFile } from './file-comparison.ts';
@@ -43,8 +44,13 @@ async function fileOf(t: TestContext, cids: readonly string[]): Promise<Expected
   t.after(() => rm(directory, { recursive: true }));
   const text = cids.map((cid) => `${cid}\n`).join('');
   const file = path.join(directory, 'set.cids');
-  await writeFile(file, text);
-  return { path: file, sha256: createHash('sha256').update(text).digest() };
+  const sha256 = createHash('sha256').update(text).digest();
+  const key = randomBytes(32);
+  const writer = await createSealedFile(file, { key, context: sha256 });
+  await writer.append(Buffer.from(text));
+  await writer.finish();
+  await writer.close();
+  return { path: file, sha256, key };
 }
 
 async function compared(t: TestContext, database: Database, cids: readonly string[], limits = wide): Promise<Comparison> {
@@ -130,7 +136,17 @@ describe('comparing a CID set file', () => {
     const file = await fileOf(t, randomCids(3));
     assert.equal(await compareFile(database, scope, { ...file, path: `${file.path}x` }, wide), null);
     assert.equal(await compareFile(database, scope, { ...file, sha256: randomBytes(32) }, wide), null);
+    assert.equal(await compareFile(database, scope, { ...file, key: randomBytes(32) }, wide), null);
+    const told: string[] = [];
+    const telling = { ...wide, onRefused: ({ fault }: SealedFileRefused) => void told.push(fault) };
+    const whole = await readFile(file.path);
+    await writeFile(file.path, whole.subarray(0, -1));
+    assert.equal(await compareFile(database, scope, file, telling), null);
+    whole[60] = (whole[60] ?? 0) ^ 1;
+    await writeFile(file.path, whole);
+    assert.equal(await compareFile(database, scope, file, telling), null);
     await writeFile(file.path, 'not a CID\n');
     assert.equal(await compareFile(database, scope, file, wide), null);
+    assert.deepEqual(told, ['truncated', 'altered']);
   });
 });

@@ -2,14 +2,16 @@
  * The CID set file against our CIDs as of one seq, in bounded memory: one pass folds the file into buckets. Where buckets differ by
  * one CID each, that tells which; where one differs by more, a second pass collects the lines of those that differ, beside a range
  * read of ours, and where much differs by slices of buckets. Nothing is judged here: what comes out are CIDs that one side alone has.
+ *
+ * The file is read through its decryption, which proves every byte to be what the download wrote and held against DICT's digest: it is
+ * not hashed again.
  */
 
-import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { asCid, type Cid, cidToHex } from '../cid/cid.ts';
 import { cidFingerprint } from '../ledger/masking.ts';
-import { digestFile } from '../platform/file-digest.ts';
 import type { Sql } from '../platform/postgres/database.ts';
+import { readSealedFile, type Seal, SealedFileRefused } from '../platform/sealed-file.ts';
 import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import { type BucketsAsOf, readBuckets } from '../vsync/bucket-store.ts';
 import { type Buckets, differingBuckets } from '../vsync/buckets.ts';
@@ -19,9 +21,8 @@ import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused, refuseLine } from './cid-set-file.ts';
 import { loneDifferences } from './lone-difference.ts';
 
-const readBytes = 262_144;
-/** After so many reads, some milliseconds, others have their turn. */
-const readsPerTurn = 8;
+/** After so many segments, some milliseconds, others have their turn. */
+const segmentsPerTurn = 8;
 
 /** CIDs that one side alone has, as hex. */
 export interface SetDifference {
@@ -37,10 +38,11 @@ export interface Comparison extends SetDifference {
   readonly slices: number;
 }
 
-/** The file that was downloaded, by where it lies and by its digest. */
+/** The file that was downloaded, by where it lies, by its digest, and by the key that it is encrypted with. */
 export interface ExpectedFile {
   readonly path: string;
   readonly sha256: Buffer;
+  readonly key: Buffer;
 }
 
 interface Limits {
@@ -51,37 +53,41 @@ interface Limits {
   readonly sliceCids: number;
   /** Called now and then while it goes on. */
   readonly onProgress: () => Promise<void>;
+  /** Told where the file is there and is not what was downloaded. */
+  readonly onRefused?: (refusal: SealedFileRefused) => void;
+}
+
+/** Where it lies and what opens it. */
+interface StoredFile {
+  readonly path: string;
+  readonly seal: Seal;
 }
 
 /**
- * Compares the file of that digest with our CIDs as of the present seq; null where the file is not there, or is another one. Throws
- * `FileRefused` over duplicate lines, which it names, and over too many differences. The file is hashed on another thread while this
- * one folds and collects, and nothing is told before its digest has proven right.
+ * Compares the file of that digest with our CIDs as of the present seq; null where the file is not there, or is another one, or was
+ * changed. Throws `FileRefused` over duplicate lines, which it names, and over too many differences.
  */
-export async function compareFile(sql: Sql, scope: Scope, file: ExpectedFile, limits: Limits): Promise<Comparison | null> {
-  const digest = digestFile(file.path);
+export async function compareFile(sql: Sql, scope: Scope, expected: ExpectedFile, limits: Limits): Promise<Comparison | null> {
+  const file: StoredFile = { path: expected.path, seal: { key: expected.key, context: expected.sha256 } };
   try {
-    const [folded, ours] = await Promise.all([foldFile(file.path, limits.onProgress), readBuckets(sql, scope)]);
-    const comparison = await compareBuckets(sql, scope, { file: file.path, folded, ours }, limits);
-    return (await digest.sha256).equals(file.sha256) ? comparison : null;
+    const [folded, ours] = await Promise.all([foldFile(file, limits.onProgress), readBuckets(sql, scope)]);
+    return await compareBuckets(sql, scope, { file, folded, ours }, limits);
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
-    // Of a file that is not the one that was downloaded nothing is believed, not even what is wrong with it.
-    if (cause instanceof FileRefused && !(await digest.sha256).equals(file.sha256)) return null;
-    throw cause;
-  } finally {
-    await digest.end();
+    if (!(cause instanceof SealedFileRefused)) throw cause;
+    limits.onRefused?.(cause);
+    return null;
   }
 }
 
-async function foldFile(file: string, onProgress: () => Promise<void>): Promise<LineBuckets> {
+async function foldFile(file: StoredFile, onProgress: () => Promise<void>): Promise<LineBuckets> {
   const reader = foldLines(refuseLine);
   await readLines(file, reader, onProgress);
   return reader.buckets;
 }
 
 interface Sides {
-  readonly file: string;
+  readonly file: StoredFile;
   readonly folded: LineBuckets;
   readonly ours: BucketsAsOf;
 }
@@ -133,7 +139,7 @@ function slicesOf(
 async function compareSlice(
   sql: Sql,
   scope: Scope,
-  { file, ours }: { readonly file: string; readonly ours: BucketsAsOf },
+  { file, ours }: { readonly file: StoredFile; readonly ours: BucketsAsOf },
   buckets: readonly number[],
   onProgress: () => Promise<void>,
 ): Promise<SetDifference> {
@@ -150,7 +156,11 @@ async function compareSlice(
 }
 
 /** The file's CIDs of these buckets, with their line numbers. A CID that stands there twice makes its bucket differ, hence is met. */
-async function linesOf(file: string, buckets: readonly number[], onProgress: () => Promise<void>): Promise<Map<string, number>> {
+async function linesOf(
+  file: StoredFile,
+  buckets: readonly number[],
+  onProgress: () => Promise<void>,
+): Promise<Map<string, number>> {
   const lines = new Map<string, number>();
   const onFound = (cid: Cid, line: number): void => {
     const hex = cidToHex(cid);
@@ -171,23 +181,16 @@ function duplicated(cid: Cid, first: number, second: number): FileRefused {
 }
 
 /**
- * The whole file through a reader, straight into its memory. Read on this thread, a little at a time: what another one reads lies in
- * another processor's cache, which was measured to cost as much again as folding it.
+ * The whole file through a reader. Read and decrypted on this thread, a little at a time: what another one reads lies in another
+ * processor's cache, which was measured to cost as much again as folding it.
  */
-async function readLines(file: string, reader: LineReader, onProgress: () => Promise<void>): Promise<void> {
-  const handle = openSync(file, 'r');
-  try {
-    for (let bytes = -1, read = 0; bytes !== 0; read++) {
-      const space = reader.space();
-      bytes = readSync(handle, space, 0, Math.min(space.length, readBytes), null);
-      reader.filled(bytes);
-      if (read % readsPerTurn === 0) {
-        await onProgress();
-        await setImmediate();
-      }
-    }
-  } finally {
-    closeSync(handle);
+async function readLines(file: StoredFile, reader: LineReader, onProgress: () => Promise<void>): Promise<void> {
+  let read = 0;
+  for (const segment of readSealedFile(file.path, file.seal)) {
+    reader.read(segment);
+    if (read++ % segmentsPerTurn !== 0) continue;
+    await onProgress();
+    await setImmediate();
   }
   reader.end();
 }

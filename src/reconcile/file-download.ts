@@ -1,10 +1,10 @@
 /**
- * Fetching the CID set file to this machine: streamed to disk while it is hashed, counted and read line by line, and put in place
- * only when all of it is right (rule R14). A process that finds no file where one should be downloads the same Id again.
+ * Fetching the CID set file to this machine: streamed to disk, encrypted, while it is hashed, counted and read line by line, and put in
+ * place only when all of it is right (rule R14). A process that was killed over it is followed by one that goes on with what is proven
+ * of it; one that finds no file where one should be downloads the same Id again.
  */
 
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { DictError } from '../dict/errors.ts';
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { assert } from '../platform/assert.ts';
@@ -13,14 +13,17 @@ import { foldLines } from '../vsync/cid-lines.ts';
 import type { VSync } from '../vsync/vsync.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
 import { FileRefused, refuseLine } from './cid-set-file.ts';
-import { heartbeat, inState, type OpenRun, type StepInput, sleepNext } from './claiming.ts';
-import { filePath, finish } from './ending.ts';
+import { inState, type OpenRun, paced, type StepInput, sleepNext } from './claiming.ts';
+import { finish } from './ending.ts';
 import { go, type Next, type ReconcileDeps } from './reconciliation.ts';
 import { fenceRun, updateRun } from './run-store.ts';
+import { beginFile, type NewFile, removeFiles, removeForsaken, sealOf } from './stored-file.ts';
 
 /** Bytes of one line: 64 digits and the line feed. */
 const lineBytes = 65;
 const retryWaitMs = 5_000;
+/** Refusals that another transfer may mend. */
+const ofTransfer: ReadonlySet<string> = new Set(['truncated', 'digest', 'changed']);
 
 /** What the digest, the length and the lines of a file came to. */
 interface FileContent {
@@ -55,6 +58,10 @@ export async function downloadCidSetFile(deps: ReconcileDeps, input: StepInput):
       return go('comparing', run.rung);
     } catch (cause) {
       if (cause instanceof FileRefused) return refused(deps, input, run, cause);
+      if (cause instanceof DictError && cause.kind === 'FileChanged') {
+        await removeFiles(deps, run.id);
+        return refused(deps, input, run, new FileRefused('changed', cause.message));
+      }
       if (cause instanceof DictError && cause.status === 404) return notYetThere(deps, input, run);
       throw cause;
     }
@@ -67,50 +74,53 @@ async function download(deps: ReconcileDeps, input: StepInput, run: OpenRun): Pr
   if (fileBytes > deps.settings.fileBytesMax) {
     throw new FileRefused('too-large', `${fileBytes} bytes, at most ${deps.settings.fileBytesMax} are read`);
   }
-  await mkdir(deps.workDirectory, { recursive: true, mode: 0o700 });
-  const target = filePath(deps, run.id);
-  const part = `${target}.${input.token}.part`;
+  await removeForsaken(deps);
+  const file = await beginFile(deps, run.id, await sealOf(deps, input, run, fileSha256));
   try {
-    const content = await stream(deps, input, { url: fileUrl, bytes: fileBytes, sha256: fileSha256, part });
-    await rename(part, target);
+    const content = await stream(deps, input, { url: fileUrl, bytes: fileBytes, sha256: fileSha256 }, file);
+    await file.place();
     return content;
+  } catch (cause) {
+    // What is wrong is of no use to the next try; what merely ended early is.
+    if (cause instanceof FileRefused) await file.remove();
+    throw cause;
   } finally {
-    await rm(part, { force: true });
+    await file.close();
   }
 }
 
-async function stream(
-  deps: ReconcileDeps,
-  input: StepInput,
-  file: { readonly url: string; readonly bytes: number; readonly sha256: Buffer; readonly part: string },
-): Promise<FileContent> {
+interface AnnouncedFile {
+  readonly url: string;
+  readonly bytes: number;
+  readonly sha256: Buffer;
+}
+
+async function stream(deps: ReconcileDeps, input: StepInput, announced: AnnouncedFile, file: NewFile): Promise<FileContent> {
   const hash = createHash('sha256');
   const reader = foldLines(refuseLine);
-  const handle = await open(file.part, 'w', 0o600);
+  const onProgress = paced(deps, input);
   let bytes = 0;
-  let beatAt = deps.clock.now().getTime();
   // A line that is not one may be what a cut transfer left behind: length and digest are judged first.
   let malformed: FileRefused | null = null;
-  try {
-    for await (const chunk of deps.dict.downloadCidSetFile({ url: file.url, bytesMax: file.bytes + 1 })) {
-      bytes += chunk.length;
-      hash.update(chunk);
-      malformed ??= attempt(() => reader.read(chunk));
-      await handle.write(chunk);
-      const nowMs = deps.clock.now().getTime();
-      if (nowMs - beatAt > deps.settings.leaseMs / 4) {
-        await heartbeat(deps, input);
-        beatAt = nowMs;
-      }
-    }
-  } finally {
-    await handle.close();
+  const take = async (chunk: Uint8Array): Promise<void> => {
+    bytes += chunk.length;
+    hash.update(chunk);
+    malformed ??= attempt(() => reader.read(chunk));
+    await file.append(chunk);
+    await onProgress();
+  };
+  for (const chunk of file.kept()) await take(chunk);
+  await file.forgetKept();
+  if (bytes > 0) deps.log.info({ runId: input.runId, bytes, of: announced.bytes }, 'the download goes on where it was');
+  if (bytes < announced.bytes) {
+    const rest = { url: announced.url, bytesMax: announced.bytes + 1, from: bytes };
+    for await (const chunk of deps.dict.downloadCidSetFile(rest)) await take(chunk);
   }
-  if (bytes < file.bytes) throw new FileRefused('truncated', `${bytes} of ${file.bytes} bytes`);
-  if (bytes > file.bytes) throw new FileRefused('too-large', `more than the ${file.bytes} bytes that DICT announced`);
+  if (bytes < announced.bytes) throw new FileRefused('truncated', `${bytes} of ${announced.bytes} bytes`);
+  if (bytes > announced.bytes) throw new FileRefused('too-large', `more than the ${announced.bytes} bytes that DICT announced`);
   const digest = hash.digest();
-  if (!digest.equals(file.sha256)) {
-    throw new FileRefused('digest', `SHA-256 is ${digest.toString('hex')}, DICT announced ${file.sha256.toString('hex')}`);
+  if (!digest.equals(announced.sha256)) {
+    throw new FileRefused('digest', `SHA-256 is ${digest.toString('hex')}, DICT announced ${announced.sha256.toString('hex')}`);
   }
   if (malformed !== null) throw malformed;
   return { lines: reader.end(), vsync: vsyncOfBuckets(reader.buckets) };
@@ -135,8 +145,8 @@ async function refuseEmpty(deps: ReconcileDeps, run: OpenRun, content: FileConte
 
 /** A transfer that went wrong is tried again; content that is wrong ends the run. */
 async function refused(deps: ReconcileDeps, input: StepInput, run: OpenRun, refusal: FileRefused): Promise<Next> {
-  const ofTransfer = refusal.kind === 'truncated' || refusal.kind === 'digest';
-  if (!ofTransfer || run.fileFailures + 1 >= deps.settings.fileFailuresMax) return refuseFile(deps, input, run, refusal);
+  if (!ofTransfer.has(refusal.kind) || run.fileFailures + 1 >= deps.settings.fileFailuresMax)
+    return refuseFile(deps, input, run, refusal);
   await deps.database.transaction(async (tx) => {
     await fenceRun(tx, run.id, input.token);
     await updateRun(tx, run.id, { fileFailures: run.fileFailures + 1 }, deps.clock.now());

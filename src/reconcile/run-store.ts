@@ -38,6 +38,8 @@ export interface Run {
   readonly fileUrl: string | null;
   readonly fileBytes: number | null;
   readonly fileSha256: Buffer | null;
+  /** What the file is encrypted with on this machine's disk; null before it is downloaded and after the run. */
+  readonly fileKey: Buffer | null;
   readonly fileLines: number | null;
   readonly fileVsync: VSync | null;
   readonly fileInstant: Date | null;
@@ -79,6 +81,7 @@ const columnOf = {
   fileUrl: 'file_url',
   fileBytes: 'file_bytes',
   fileSha256: 'file_sha256',
+  fileKey: 'file_key',
   fileLines: 'file_lines',
   fileVsync: 'file_vsync',
   fileInstant: 'file_instant',
@@ -252,7 +255,8 @@ export async function endRun(
 ): Promise<void> {
   await tx.query(
     `UPDATE dict_reconciliations
-     SET state = $2, reason = $3, evidence = $4, ended_at = $5, updated_at = $5, lease_owner = NULL, lease_until = NULL
+     SET state = $2, reason = $3, evidence = $4, ended_at = $5, updated_at = $5, lease_owner = NULL, lease_until = NULL,
+       file_key = NULL
      WHERE id = $1`,
     [id, end.state, end.reason, end.evidence == null ? null : JSON.stringify(end.evidence), now],
   );

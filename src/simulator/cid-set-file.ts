@@ -31,6 +31,8 @@ export interface CidSetFiles {
   find(id: string, nowMs: number): CidSetFileState | undefined;
   /** The bytes to send for a file's name, or undefined where a download answers 404. */
   content(name: string, nowMs: number): Iterable<Uint8Array> | undefined;
+  /** How many they are, and what tells this version of the file from others. */
+  version(name: string, nowMs: number): { readonly bytes: number; readonly tag: string } | undefined;
   /** The next files asked for come out in this form. */
   plan(variant: FileVariant, times: number): void;
 }
@@ -128,6 +130,13 @@ export function cidSetFiles(directory: Directory, settings: Settings): CidSetFil
     return stateOf(job, statusOf(job, settings.file.requestedMs, nowMs));
   }
 
+  /** The lines that go over the wire, of a file that can be had. */
+  function served(name: string, nowMs: number): { readonly lines: Lines; readonly job: Job } | undefined {
+    const job = [...jobs.values()].find((candidate) => candidate.name === name);
+    if (job === undefined || settled(job, nowMs).status !== 'AVAILABLE' || job.content === null) return undefined;
+    return job.variant === 'not-found' ? undefined : { lines: wireLines(job.content.lines, job.variant), job };
+  }
+
   directory.beforeChange(settle);
   return {
     request: (participant, keyType, nowMs) => {
@@ -143,9 +152,15 @@ export function cidSetFiles(directory: Directory, settings: Settings): CidSetFil
       return job === undefined ? undefined : settled(job, nowMs);
     },
     content: (name, nowMs) => {
-      const job = [...jobs.values()].find((candidate) => candidate.name === name);
-      if (job === undefined || settled(job, nowMs).status !== 'AVAILABLE' || job.content === null) return undefined;
-      return job.variant === 'not-found' ? undefined : chunks(wireLines(job.content.lines, job.variant));
+      const file = served(name, nowMs);
+      return file === undefined ? undefined : chunks(file.lines);
+    },
+    version: (name, nowMs) => {
+      const file = served(name, nowMs);
+      if (file === undefined) return undefined;
+      const { items, ending, lastEnding } = file.lines;
+      const endings = Math.max(0, items.length - 1) * ending.length + (items.length === 0 ? 0 : lastEnding.length);
+      return { bytes: items.reduce((sum, item) => sum + item.length, endings), tag: `"${file.job.id}"` };
     },
     plan: (variant, times) => {
       if (!(times >= 1 && times <= 1_000)) throw new RangeError(`file variant: times is ${times}, 1 to 1000 are allowed`);

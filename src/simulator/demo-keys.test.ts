@@ -36,6 +36,14 @@ describe('initDemoKeys', () => {
     }
   });
 
+  it('makes the server’s certificate for further hosts', (t) => {
+    const place = path.join(directory(t), 'pki');
+    initDemoKeys(place, NOW, ['dict.example', '10.1.2.3', 'localhost']);
+    const server = new X509Certificate(readFileSync(path.join(place, 'server.pem')));
+    assert.equal(server.subjectAltName, 'DNS:localhost, IP Address:127.0.0.1, DNS:dict.example, IP Address:10.1.2.3');
+    assert.equal(new X509Certificate(readFileSync(path.join(place, 'client.pem'))).subjectAltName, undefined);
+  });
+
   it('leaves what is there as it is, and makes nothing beside other files', (t) => {
     const place = path.join(directory(t), 'pki');
     initDemoKeys(place, NOW);

@@ -51,10 +51,11 @@ const issued: readonly (readonly [name: string, commonName: string, hosts: reado
 
 /**
  * Makes everything anew in an empty directory; one that holds all of it is left as it is. Answers whether something was made.
+ * `hosts`: names and IPv4 addresses that the server is reached by, beside localhost and 127.0.0.1.
  *
  * @throws Error when the directory holds something else, or cannot be written.
  */
-export function initDemoKeys(directory: string, now: Date): boolean {
+export function initDemoKeys(directory: string, now: Date, hosts: readonly string[] = []): boolean {
   const names = ['authority', ...issued.map(([name]) => name)].flatMap((name) => [`${name}.pem`, `${name}-key.pem`]);
   if (names.every((name) => existsSync(path.join(directory, name)))) return false;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -71,7 +72,9 @@ export function initDemoKeys(directory: string, now: Date): boolean {
     write(path.join(directory, `${name}-key.pem`), privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   };
   place('authority', authority, authority.name, null);
-  for (const [name, commonName, hosts] of issued) place(name, keyPair(), simpleName(ORGANISATION, commonName), hosts);
+  for (const [name, commonName, own] of issued) {
+    place(name, keyPair(), simpleName(ORGANISATION, commonName), own.length === 0 ? own : [...new Set([...own, ...hosts])]);
+  }
   return true;
 }
 

@@ -3,19 +3,19 @@
  * settings of its program.
  */
 
-import { readFileSync } from 'node:fs';
-import { signerFromFiles, trustFromFiles } from '../platform/key-files.ts';
+import { isIP } from 'node:net';
+import { bytesOf, certificatesIn, signerFromFiles, trustFromFiles } from '../platform/key-files.ts';
 import { demoKeyFiles } from './demo-keys.ts';
 import type { SimulatorOptions } from './options.ts';
 
 /**
  * Signatures and TLS of the simulated DICT.
  *
- * @throws KeyFileRefused, or the system's error, when a file cannot be used.
+ * @throws KeyFileRefused when a file cannot be used.
  */
 export function dictSide(directory: string): Pick<SimulatorOptions, 'signatures' | 'tls'> {
   const { dictSigning, participantSigning, server, authorityFile } = demoKeyFiles(directory);
-  const text = (file: string): string => readFileSync(file, 'latin1');
+  const text = (file: string): string => bytesOf(file).toString('latin1');
   return {
     signatures: {
       sign: signerFromFiles({ ...dictSigning, passphrase: null }),
@@ -23,6 +23,16 @@ export function dictSide(directory: string): Pick<SimulatorOptions, 'signatures'
     },
     tls: { certificate: text(server.certificateFile), key: text(server.keyFile), authority: text(authorityFile) },
   };
+}
+
+/**
+ * Whether clients that reach the server by this host find it in its certificate.
+ *
+ * @throws KeyFileRefused when the certificate cannot be read.
+ */
+export function serverIsFor(directory: string, host: string): boolean {
+  const [certificate] = certificatesIn(demoKeyFiles(directory).server.certificateFile);
+  return (isIP(host) === 0 ? certificate?.checkHost(host) : certificate?.checkIP(host)) !== undefined;
 }
 
 /** What a participant of it sets, by the names of the environment. */

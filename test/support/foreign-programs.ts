@@ -1,5 +1,5 @@
 /**
- * Programs that are not ours and that tests are held against, where the machine has them: xmlsec1 and a JDK. `.ci/run` installs both on
+ * Programs that are not ours and that tests are held against or run on, where the machine has them: xmlsec1, a JDK, openssl, Redis. `.ci/run` installs them on
  * Debian and Ubuntu; elsewhere a test that needs one is skipped and says so.
  */
 
@@ -17,6 +17,19 @@ export function jdkMissing(): string | null {
   const modules = output('java', ['--list-modules']) ?? '';
   const whole = modules.includes('jdk.compiler@') && modules.includes('java.xml.crypto@');
   return whole ? null : 'no JDK 17 or later is installed (Debian, Ubuntu: apt-get install default-jdk-headless)';
+}
+
+/** Why the program openssl cannot be used; null when it can. */
+export function opensslMissing(): string | null {
+  const version = output('openssl', ['version']) ?? '';
+  return version.startsWith('OpenSSL ') ? null : 'openssl is not installed (Debian, Ubuntu: apt-get install openssl)';
+}
+
+/** Why no Redis server can be started; null when one can. */
+export function redisMissing(): string | null {
+  return output('redis-server', ['--version']) === null
+    ? 'redis-server is not installed (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis)'
+    : null;
 }
 
 function output(program: string, parameters: readonly string[]): string | null {

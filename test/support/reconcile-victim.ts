@@ -5,6 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
+import type { DictApi } from '../../src/dict/api.ts';
 import { reconciliation } from '../../src/flow/reconciliation.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { openDatabase } from '../../src/platform/postgres/database.ts';
@@ -21,6 +22,8 @@ export interface VictimOrders {
   readonly clock: SharedClock;
   /** Null: works to the end. */
   readonly kill: { readonly step: string; readonly when: 'before' | 'after' } | null;
+  /** Kills itself when it has taken so many bytes of a CID set file. */
+  readonly killAfterBytes?: number;
 }
 
 /** Time that several processes of one machine agree on, and that runs `factor` times as fast as theirs. */
@@ -54,7 +57,8 @@ async function work(orders: VictimOrders): Promise<void> {
     connectTimeoutMs: 10_000,
     applicationName: 'victim',
   });
-  const dict = createDictClient({ apiUrl: orders.apiUrl, filesHosts: ['127.0.0.1'], clock, random: Math.random });
+  const client = createDictClient({ apiUrl: orders.apiUrl, filesHosts: ['127.0.0.1'], clock, random: Math.random });
+  const dict = orders.killAfterBytes === undefined ? client : dyingIn(client, orders.killAfterBytes);
   const deps = {
     database,
     dict,
@@ -63,7 +67,8 @@ async function work(orders: VictimOrders): Promise<void> {
     verify: VICTIM_VERIFY,
     workDirectory: orders.workDirectory,
     newId: randomUUID,
-    log: { info: () => {}, warn: () => {} },
+    // What it has to tell: a test reads it.
+    log: { info: tell, warn: tell },
   };
   const steps = {
     ...createReconciliationSteps(deps),
@@ -86,8 +91,27 @@ async function work(orders: VictimOrders): Promise<void> {
   };
   const outcome = await reconciliation(context, { runId: orders.runId, owner: randomUUID() });
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  await dict.close();
+  await client.close();
   await database.close();
+}
+
+function tell(details: Readonly<Record<string, unknown>>, message: string): void {
+  process.stderr.write(`${JSON.stringify({ ...details, message })}\n`);
+}
+
+/** The same DICT, whose reader does not live to see the end of a file. */
+function dyingIn(dict: DictApi, bytesMax: number): DictApi {
+  return {
+    ...dict,
+    async *downloadCidSetFile(request, options) {
+      let bytes = 0;
+      for await (const chunk of dict.downloadCidSetFile(request, options)) {
+        yield chunk;
+        bytes += chunk.length;
+        if (bytes >= bytesMax) process.kill(process.pid, 'SIGKILL');
+      }
+    },
+  };
 }
 
 const [orders] = process.argv.slice(2);

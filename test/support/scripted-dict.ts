@@ -4,6 +4,7 @@
  */
 
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
@@ -23,6 +24,8 @@ export interface ScriptedDict {
   readonly received: readonly ReceivedRequest[];
   /** Scripts for the requests to come; the last one serves all further requests. */
   play(...scripts: Script[]): void;
+  /** Gives the server over TLS another certificate, for connections to come. */
+  renew(tls: ServerOptions): void;
 }
 
 /** A script that answers and ends. */
@@ -39,18 +42,19 @@ export function problem(status: number, kind: string, more = '', headers: Readon
   return answer(status, document, { 'content-type': 'application/problem+xml', ...headers });
 }
 
-/** Starts one for the length of a test. */
-export async function scriptedDict(t: TestContext): Promise<ScriptedDict> {
+/** Starts one for the length of a test, over TLS where it is given what that needs. */
+export async function scriptedDict(t: TestContext, tls: ServerOptions | null = null): Promise<ScriptedDict> {
   const received: ReceivedRequest[] = [];
   let scripts: Script[] = [answer(500, '')];
-  const server = createServer((request, response) => {
+  const serving = (request: IncomingMessage, response: ServerResponse): void => {
     void bodyOf(request).then((body) => {
       const entry = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body };
       received.push(entry);
       const script = scripts.length > 1 ? scripts.shift() : scripts[0];
       script?.(response, entry);
     });
-  });
+  };
+  const server = tls === null ? createServer(serving) : createTlsServer(tls, serving);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {
     server.closeAllConnections();
@@ -61,10 +65,13 @@ export async function scriptedDict(t: TestContext): Promise<ScriptedDict> {
   const host = `127.0.0.1:${port}`;
   return {
     host,
-    apiUrl: `http://${host}/api/v2/`,
+    apiUrl: `${tls === null ? 'http' : 'https'}://${host}/api/v2/`,
     received,
     play: (...next) => {
       scripts = next;
+    },
+    renew: (next) => {
+      if ('setSecureContext' in server) server.setSecureContext(next);
     },
   };
 }

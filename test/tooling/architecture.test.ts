@@ -19,6 +19,7 @@ const targets = [
     'ledger',
     'platform',
     'bridge',
+    'metrics',
     'runner',
   ].map((folder) => `src/${folder}/target.ts`),
   'src/bridge/dict-traffic-client.ts',
@@ -46,6 +47,7 @@ const refused: readonly (readonly [rule: string, file: string, text: string])[] 
   ['only-platform', 'src/platform/a.ts', value('../dict/target.ts')],
   ['only-ledger', 'src/ledger/a.ts', value('../cid/target.ts')],
   ['only-bridge', 'src/bridge/a.ts', value('../cid/target.ts')],
+  ['only-metrics', 'src/metrics/a.ts', value('../platform/target.ts')],
   ['only-simulator', 'src/simulator/a.ts', value('../cid/target.ts')],
   ['only-cid-set', 'src/cid-set/a.ts', value('../ingest/target.ts')],
   ['flow-at-run-time', 'src/flow/b.ts', value('../verify/target.ts')],
@@ -66,6 +68,7 @@ const allowed: readonly (readonly [what: string, file: string, text: string])[] 
   ['another flow in a flow', 'src/flow/d.ts', value('./target.ts')],
   ['types of an earlier stage in a flow', 'src/flow/e.ts', type('../verify/target.ts')],
   ['buckets in comparing files of CIDs', 'src/cid-set/b.ts', value('../vsync/target.ts')],
+  ['the bridge in metrics', 'src/metrics/b.ts', value('../bridge/target.ts')],
   ['everything in a command', 'src/cli/a.ts', value('../wire.ts')],
   ['writing to DICT in the demo', 'src/demo/a.ts', value('../bridge/dict-traffic-client.ts')],
 ];

@@ -9,9 +9,12 @@ import type { DictError } from '../../dict/errors.ts';
 const codes: ReadonlyMap<string, status> = new Map([
   ['RateLimited', status.RESOURCE_EXHAUSTED],
   ['NoTokens', status.RESOURCE_EXHAUSTED],
+  ['BulkheadFull', status.RESOURCE_EXHAUSTED],
   ['ServiceUnavailable', status.UNAVAILABLE],
   ['Unreachable', status.UNAVAILABLE],
   ['ConnectionLost', status.UNAVAILABLE],
+  // A transfer that was begun has to be begun anew.
+  ['FileChanged', status.ABORTED],
   ['Timeout', status.DEADLINE_EXCEEDED],
   ['InternalServerError', status.INTERNAL],
   ['InvalidAnswer', status.INTERNAL],
