@@ -177,6 +177,12 @@ describe('a gRPC client in Python', { skip }, () => {
     assert.equal(bad?.['type'], 'google.rpc.BadRequest');
     assert.equal(listOf(objectOf(bad?.['value'])['field_violations'])[0]?.['field'], 'limit');
 
+    simulator.state.addFault({ operation: 'createCidSetFile', error: 'ServiceUnavailable', times: 1 });
+    const busy = await ask('RequestCidSetFile', { key_type: 'KEY_TYPE_CPF' });
+    assert.equal(busy['code'], 'UNAVAILABLE');
+    const retry = listOf(busy['details']).find(({ type }) => type === 'google.rpc.RetryInfo');
+    assert.match(String(objectOf(retry?.['value'])['retry_delay']), /^[0-9]+s$/);
+
     simulator.state.addFault({ operation: 'createCidSetFile', delayMs: 60_000, times: 1 });
     const late = await ask('RequestCidSetFile', { key_type: 'KEY_TYPE_CPF' }, 1);
     assert.equal(late['code'], 'DEADLINE_EXCEEDED');
