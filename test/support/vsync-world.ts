@@ -99,3 +99,20 @@ function synchronise(world: World, deps: VSyncRunDeps, { type, since, owner }: S
     },
   );
 }
+
+/** A world whose directory is meddled with before or after each page; the meddling begins once the world stands. */
+export async function meddledWorld(
+  t: TestContext,
+  meddle: (world: VSyncWorld, pageNumber: number) => void | Promise<void>,
+  options: VSyncWorldOptions = {},
+): Promise<VSyncWorld> {
+  let world: VSyncWorld | null = null;
+  const listing = (real: EntryListing): EntryListing => ({
+    listEntries: async (request, callOptions) => {
+      if (world !== null) await meddle(world, request.pageNumber);
+      return real.listEntries(request, callOptions);
+    },
+  });
+  world = await vsyncWorld(t, { listingSettings: { pageSize: 10 }, listing, ...options });
+  return world;
+}
