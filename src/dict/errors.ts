@@ -16,8 +16,8 @@ export interface Violation {
  */
 export type Remedy = 'retry' | 'final' | 'person';
 
-/** Error names of API 2.6.1 ("Tratamento de erros") that its read operations and its traffic can answer, then the bridge's own. */
-const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
+/** Every error name of API 2.6.1 ("Tratamento de erros"), those of operations that this program never calls included. */
+export const DICT_REMEDIES: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['RateLimited', 'retry'],
   ['ServiceUnavailable', 'retry'],
   ['InternalServerError', 'retry'],
@@ -40,6 +40,37 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['TaxIdNumberBlocked', 'person'],
   ['EntryBlocked', 'person'],
   ['EntryWithFraudRelatedRestriction', 'person'],
+  ['ClaimInvalid', 'final'],
+  ['ClaimTypeInconsistent', 'final'],
+  ['ClaimKeyNotFound', 'final'],
+  ['ClaimAlreadyExistsForKey', 'final'],
+  ['ClaimResultingEntryAlreadyExists', 'final'],
+  ['ClaimOperationInvalid', 'final'],
+  // Periods of days: the call is not repeated until then, so it is final for whoever made it.
+  ['ClaimResolutionPeriodNotEnded', 'final'],
+  ['ClaimCompletionPeriodNotEnded', 'final'],
+  ['InfractionReportInvalid', 'final'],
+  ['InfractionReportOperationInvalid', 'final'],
+  ['InfractionReportTransactionNotFound', 'final'],
+  ['InfractionReportTransactionNotSettled', 'final'],
+  ['InfractionReportAlreadyBeingProcessedForTransaction', 'final'],
+  ['InfractionReportAlreadyProcessedForTransaction', 'final'],
+  ['InfractionReportPeriodExpired', 'final'],
+  ['FraudMarkerInvalid', 'final'],
+  ['RefundInvalid', 'final'],
+  ['RefundOperationInvalid', 'final'],
+  ['RefundTransactionNotFound', 'final'],
+  ['RefundTransactionNotSettled', 'final'],
+  ['RefundAlreadyProcessedForTransaction', 'final'],
+  ['RefundAlreadyBeingProcessedForTransaction', 'final'],
+  ['RefundPeriodExpired', 'final'],
+  ['TransactionNotRefundable', 'final'],
+  ['RefundInfractionReportNotFound', 'final'],
+  ['TransactionRefundable', 'final'],
+]);
+
+/** The bridge's own names, for what DICT did not say. A problem document that uses one of them is judged by its HTTP status. */
+export const BRIDGE_REMEDIES: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   // No connection could be made: nothing was sent.
   ['Unreachable', 'retry'],
   // The connection broke after the request was, perhaps, sent.
@@ -54,9 +85,15 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['AnswerSignatureInvalid', 'person'],
 ]);
 
+/**
+ * The longest `Retry-After` that a flow sits out. Longer ones end it with what DICT asked for in its message: the next scheduled
+ * run comes anyway, and a wish of years must not become a wait of years.
+ */
+export const RETRY_AFTER_MAX_SEC = 3_600;
+
 /** What to do about an error of this name and HTTP status (0 where no answer came). */
 function remedyOf(name: string, status: number): Remedy {
-  const known = remedies.get(name);
+  const known = DICT_REMEDIES.get(name) ?? BRIDGE_REMEDIES.get(name);
   if (known !== undefined) return known;
   if (status === 429 || status >= 500) return 'retry';
   if (status === 401 || status === 403) return 'person';
@@ -71,6 +108,8 @@ export class DictError extends Error {
   /** HTTP status; 0 where no answer came. */
   readonly status: number;
   readonly remedy: Remedy;
+  /** The problem's own words. They can repeat what was sent, a person's data included, so that no message holds them. */
+  readonly detail: string | null;
   readonly correlationId: string | null;
   readonly violations: readonly Violation[];
   /** Seconds that DICT asked to wait (`Retry-After`), or null. */
@@ -81,6 +120,7 @@ export class DictError extends Error {
     status: number,
     message: string,
     more: {
+      readonly detail?: string | null;
       readonly correlationId?: string | null;
       readonly violations?: readonly Violation[];
       readonly retryAfterSec?: number | null;
@@ -91,6 +131,7 @@ export class DictError extends Error {
     this.kind = kind;
     this.status = status;
     this.remedy = remedyOf(kind, status);
+    this.detail = more.detail ?? null;
     this.correlationId = more.correlationId ?? null;
     this.violations = more.violations ?? [];
     this.retryAfterSec = more.retryAfterSec ?? null;

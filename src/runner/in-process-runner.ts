@@ -65,7 +65,7 @@ async function runStep<Output>(deps: RunnerDeps, name: string, policy: StepPolic
       const what = classifyFailure(failure);
       failedTries += 1;
       if (what === 'final' || (what === 'retry' && failedTries >= policy.tries)) throw failure;
-      const waitMs = waitBeforeNextMs(policy, failedTries);
+      const waitMs = waitBeforeNextMs(policy, failedTries, failure);
       const reason = failure instanceof Error ? failure.message : String(failure);
       deps.log.warn({ step: name, failedTries, waitMs, reason }, 'a step failed and will be tried again');
       await deps.clock.sleep(waitMs, deps.signal);
