@@ -7,6 +7,7 @@ import type { CertificateStore } from '../platform/certificate.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import type { XmlSigner } from '../platform/xml-signature.ts';
 import type { Behaviour } from './behaviour.ts';
+import type { FaultPlan } from './fault-plan.ts';
 import { DEFAULT_POLICIES, type PolicyLimits } from './token-bucket.ts';
 
 /** The readings and their values; the first of each is the default. */
@@ -88,6 +89,8 @@ export interface SimulatorOptions {
   readonly participants?: readonly string[] | null;
   /** Consulted before and after every operation, ahead of the faults set through the control interface. */
   readonly behaviour?: Behaviour | null;
+  /** Faults drawn from a seed for every call; null (the default): none. */
+  readonly faultPlan?: FaultPlan | null;
   /** Null (the default): nothing is signed, and signatures of bodies are passed over. */
   readonly signatures?: SimulatorSignatures | null;
 }
@@ -111,6 +114,7 @@ export interface SimulatorSettings {
   readonly gzip: boolean;
   readonly participants: ReadonlySet<string> | null;
   readonly behaviour: Behaviour | null;
+  readonly faultPlan: FaultPlan | null;
   readonly signatures: SimulatorSignatures | null;
 }
 
@@ -136,6 +140,7 @@ export function simulatorSettings(options: SimulatorOptions): SimulatorSettings 
     gzip: options.gzip ?? true,
     participants: options.participants == null ? null : new Set(options.participants),
     behaviour: options.behaviour ?? null,
+    faultPlan: options.faultPlan ?? null,
     signatures: options.signatures ?? null,
   };
   inRange('logLagMs', settings.logLagMs, 0, Number.MAX_SAFE_INTEGER);
