@@ -136,4 +136,12 @@ export class DictError extends Error {
     this.violations = more.violations ?? [];
     this.retryAfterSec = more.retryAfterSec ?? null;
   }
+
+  /** Everything that a person needs who has to ask the Central Bank about it, and no personal data. */
+  override toString(): string {
+    const correlation = this.correlationId === null ? '' : ` (correlation id ${this.correlationId})`;
+    const asked =
+      (this.retryAfterSec ?? 0) > RETRY_AFTER_MAX_SEC ? `; DICT asks to be left alone for ${this.retryAfterSec} s` : '';
+    return `${this.kind}: ${this.message}${correlation}${asked}`;
+  }
 }

@@ -52,9 +52,11 @@ export function falselySigned(document: string, fault: SignatureFault, dict: Xml
   }
 }
 
-/** One more letter in the last text of the document: what was signed is not what stands there. */
+/** One more digit at the end of the last text: what was signed is not what stands there. The signature itself stands first. */
 function altered(signed: string): string {
-  const at = signed.search(/<\/[^<>]+>\s*(?:<\/[^<>]+>\s*)+$/);
+  const last = [...signed.matchAll(/[^<>\s](?=<\/)/g)].at(-1);
+  if (last === undefined) throw new TypeError('simulator: there is no text that could be altered');
+  const at = last.index + 1;
   return `${signed.slice(0, at)}0${signed.slice(at)}`;
 }
 

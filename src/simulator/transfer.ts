@@ -38,13 +38,13 @@ export async function sendBadly(
       continue;
     }
     if (fault.kind === 'stall') await silence(response);
-    else response.socket?.resetAndDestroy();
+    else reset(response);
     response.destroy();
     return;
   }
   // The body was over before the fault's turn: a reset or a stall then comes where the end should.
   if (fault.kind === 'stall') await silence(response);
-  if (fault.kind === 'reset') response.socket?.resetAndDestroy();
+  if (fault.kind === 'reset') reset(response);
   response.end();
 }
 
@@ -65,6 +65,14 @@ async function collected(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array
     parts.push(chunk);
   }
   return Buffer.concat(parts);
+}
+
+/** A reset of the connection below; inside TLS, which cannot send one, the nearest to it: an end without a farewell. */
+function reset(response: ServerResponse): void {
+  const { socket } = response;
+  if (socket === null) return;
+  if ('encrypted' in socket) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Whether anybody is still there. */

@@ -76,8 +76,9 @@ export async function afterFailure(
   }
   const status = cause.status === 0 ? '' : ` (HTTP ${cause.status})`;
   const tries = failures === 1 ? 'try' : 'tries';
+  const correlation = cause.correlationId === null ? '' : ` (correlation id ${cause.correlationId})`;
   const asked = askedSec > RETRY_AFTER_MAX_SEC ? `; DICT asks to be left alone for ${askedSec} s` : '';
-  const reason = `${cause.kind}${status} after ${failures} ${tries}: ${cause.message}${asked}`;
+  const reason = `${cause.kind}${status} after ${failures} ${tries}: ${cause.message}${correlation}${asked}`;
   const evidence = { error: cause.kind, status: cause.status, correlation_id: cause.correlationId };
   return concludeRun(deps, run, { outcome: outcomeOf(reason), located: [], position: null, evidence });
 }

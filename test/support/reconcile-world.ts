@@ -11,6 +11,7 @@ import * as path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Signatures } from '../../src/bridge/answer-signature.ts';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
+import type { TransportLimits } from '../../src/bridge/dict-transport.ts';
 import { cidToHex, computeCid } from '../../src/cid/cid.ts';
 import type { DictApi } from '../../src/dict/api.ts';
 import type { Entry } from '../../src/dict/entry.ts';
@@ -51,6 +52,8 @@ export interface ReconcileWorldOptions {
   readonly simulator?: SimulatorOptions;
   /** What the bridge signs with and whom it trusts. Default: nothing and nobody. */
   readonly signatures?: Signatures;
+  /** Limits of the network. Default: the bridge's. */
+  readonly limits?: Partial<TransportLimits>;
   /** Wraps the API that the stages see. */
   readonly dict?: (dict: DictApi) => DictApi;
 }
@@ -87,6 +90,7 @@ async function worldParts(t: TestContext, options: ReconcileWorldOptions) {
     random: () => 0.5,
     retry: { triesMax: 1 },
     budget: { policies: 'configured', rates: plenty },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.signatures === undefined ? {} : { signatures: options.signatures }),
   });
   const workDirectory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-reconcile-'));
