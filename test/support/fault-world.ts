@@ -12,6 +12,8 @@ import type { TestContext } from 'node:test';
 import { checkAuditChain } from '../../src/ledger/audit.ts';
 import { findReport } from '../../src/report/sync-report.ts';
 import { runSynchronisation, type SynchronisationRunDeps } from '../../src/runner/synchronisation-run.ts';
+import type { TamperOptions } from '../../src/simulator/control.ts';
+import { falselySigned } from '../../src/simulator/false-signature.ts';
 import { type ReconcileWorld, type ReconcileWorldOptions, reconcileWorld } from './reconcile-world.ts';
 import { dictSide, participantSide } from './signed-sides.ts';
 
@@ -26,8 +28,13 @@ export interface Expected {
   readonly base: 'equal' | 'untouched' | 'in part';
 }
 
-/** Which keys differ, and whether DICT's log tells of it: what it hides leads to the file. */
-export type Planting = 'logged' | 'hidden' | 'none';
+/** Three keys differ, and DICT's log tells of it, keeps silent (which leads to the file), or tells an hour later. */
+const PLANTINGS = {
+  logged: { log: true },
+  hidden: { log: false },
+  late: { log: true, listedAfterMs: 3_600_000 },
+} as const satisfies Readonly<Record<string, TamperOptions>>;
+export type Planting = keyof typeof PLANTINGS;
 
 export interface Ended {
   readonly status: Status;
@@ -45,8 +52,11 @@ const minuteMs = 60_000;
 const going = new AbortController().signal;
 const detailsKeys = new Map([[1, randomBytes(32)]]);
 
-/** Network limits under which a stall is over in half a second. */
-const IMPATIENT = { connectMs: 5_000, callMs: 500, idleMs: 500 } as const;
+/** A stall is over after two seconds, which a busy machine needs for a call that goes well. */
+const IMPATIENT = { connectMs: 5_000, callMs: 2_000, idleMs: 2_000 } as const;
+
+// The key of the stranger takes a while to make: not within a call that has two seconds.
+falselySigned('<warm/>', 'unknown-certificate', dictSide.sign);
 
 /** Everything is signed and verified both ways; 40 keys on both sides unless told otherwise. */
 export async function faultWorld(t: TestContext, options: ReconcileWorldOptions = {}) {
@@ -60,7 +70,7 @@ export async function faultWorld(t: TestContext, options: ReconcileWorldOptions 
   return {
     ...world,
     /** Three keys that differ: one changed at DICT, one gone, one new. Answers their keys. */
-    plant: (planting: Planting): readonly string[] => (planting === 'none' ? [] : plant(world, untouched, planting === 'logged')),
+    plant: (planting: Planting): readonly string[] => plant(world, untouched, planting),
     synchronise: (more: Partial<SynchronisationRunDeps> = {}) => synchronise(world, more),
     /** Lets a fault loose on planted divergences, looks at everything, ends the fault, and looks whether all is well then. */
     endure: (trial: Trial) => endure(world, untouched, trial),
@@ -74,6 +84,8 @@ export async function faultWorld(t: TestContext, options: ReconcileWorldOptions 
 export interface Trial {
   /** Default: logged. */
   readonly plant?: Planting;
+  /** Before the planting. */
+  readonly prepare?: () => void;
   /** After the planting: sets the fault. */
   readonly fault: (planted: readonly string[]) => void;
   /** Ends what `clearFaults` does not. */
@@ -84,13 +96,14 @@ export interface Trial {
 
 type Sample = ReconcileWorld['first'][number];
 
-function plant(world: ReconcileWorld, untouched: Sample[], log: boolean): readonly string[] {
+function plant(world: ReconcileWorld, untouched: Sample[], planting: Planting): readonly string[] {
   const [altered, gone] = untouched.splice(0, 2);
   const [missing] = world.take(1);
   assert.ok(altered && gone && missing, 'there are keys left to plant in');
-  world.state.alter(altered.entry.key, { accountNumber: String(world.clock.now().getTime()) }, { log });
-  world.state.remove(gone.entry.key, { log });
-  world.state.insert(missing, { log });
+  const options = PLANTINGS[planting];
+  world.state.alter(altered.entry.key, { accountNumber: String(world.clock.now().getTime()) }, options);
+  world.state.remove(gone.entry.key, options);
+  world.state.insert(missing, options);
   world.pass(10 * minuteMs);
   return [altered, gone, missing].map(({ entry }) => entry.key);
 }
@@ -193,18 +206,25 @@ async function converge(world: ReconcileWorld): Promise<void> {
 
 async function endure(world: ReconcileWorld, untouched: Sample[], trial: Trial): Promise<Ended> {
   const { expected } = trial;
-  const planted = trial.plant === 'none' ? [] : plant(world, untouched, (trial.plant ?? 'logged') === 'logged');
-  trial.fault(planted);
-  const before = await picture(world);
-  const ended = await synchronise(world, {});
-  if (expected !== null) assert.equal(ended.status, expected.status, ended.words);
-  if (expected?.says !== undefined) assert.match(ended.words, expected.says);
-  const after = await assertPromises(world, before, planted);
-  if (expected?.base === 'equal') await world.assertEqualSides();
-  if (expected?.base === 'untouched')
-    assert.deepEqual([after.here, after.vsync], [before.here, before.vsync], 'the base is untouched');
-  world.state.clearFaults();
-  trial.mend?.();
+  trial.prepare?.();
+  const planted = plant(world, untouched, trial.plant ?? 'logged');
+  let ended: Ended;
+  let before: Picture;
+  try {
+    trial.fault(planted);
+    before = await picture(world);
+    ended = await synchronise(world, {});
+    if (expected !== null) assert.equal(ended.status, expected.status, ended.words);
+    if (expected?.says !== undefined) assert.match(ended.words, expected.says);
+    const after = await assertPromises(world, before, planted);
+    if (expected?.base === 'equal') await world.assertEqualSides();
+    if (expected?.base === 'untouched') {
+      assert.deepEqual([after.here, after.vsync], [before.here, before.vsync], 'the base is untouched');
+    }
+  } finally {
+    world.state.clearFaults();
+    trial.mend?.();
+  }
   await converge(world);
   await assertPromises(world, before, planted);
   return ended;
