@@ -63,6 +63,7 @@ export async function faultWorld(t: TestContext, options: ReconcileWorldOptions 
   const world = await reconcileWorld(t, {
     signatures: participantSide,
     limits: IMPATIENT,
+    bridgeWaits: true,
     ...options,
     simulator: { signatures: dictSide, ...options.simulator },
   });
