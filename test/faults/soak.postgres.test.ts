@@ -49,6 +49,7 @@ for (const seed of chosen === undefined ? SEEDS : [Number(chosen)]) {
     });
     try {
       const ends = await rounds(world, seed);
+      assert.equal(ends.length, ROUNDS);
       t.diagnostic(`seed ${seed}: ${ends.map((end) => end.slice(0, 60)).join(' | ')}`);
     } catch (cause) {
       const drawn = world.state.drawnFaults().map(({ operation, call, fault }) => `${operation} ${call}: ${fault}`);
