@@ -211,14 +211,14 @@ async function endure(world: ReconcileWorld, untouched: Sample[], trial: Trial):
   trial.prepare?.();
   const planted = plant(world, untouched, trial.plant ?? 'logged');
   let ended: Ended;
-  let before: Picture;
+  let after: Picture;
   try {
     trial.fault(planted);
-    before = await picture(world);
+    const before = await picture(world);
     ended = await synchronise(world, {});
     if (expected !== null) assert.equal(ended.status, expected.status, ended.words);
     if (expected?.says !== undefined) assert.match(ended.words, expected.says);
-    const after = await assertPromises(world, before, planted);
+    after = await assertPromises(world, before, planted);
     if (expected?.base === 'equal') await world.assertEqualSides();
     if (expected?.base === 'untouched') {
       assert.deepEqual([after.here, after.vsync], [before.here, before.vsync], 'the base is untouched');
@@ -228,6 +228,6 @@ async function endure(world: ReconcileWorld, untouched: Sample[], trial: Trial):
     trial.mend?.();
   }
   await converge(world);
-  await assertPromises(world, before, planted);
+  await assertPromises(world, after, planted);
   return ended;
 }

@@ -18,7 +18,7 @@ import { cidToHex, computeCid } from '../../src/cid/cid.ts';
 import type { DictApi } from '../../src/dict/api.ts';
 import type { Entry } from '../../src/dict/entry.ts';
 import type { KeyType } from '../../src/dict/key-type.ts';
-import { participant } from '../../src/dict/participant.ts';
+import { type Participant, participant } from '../../src/dict/participant.ts';
 import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
 import { flatEntry } from '../../src/event/flat-entry.ts';
 import type { FlowContext } from '../../src/flow/context.ts';
@@ -50,6 +50,7 @@ export interface ReconcileWorldOptions {
   /** Keys that both sides have from the start. Default 40. */
   readonly keys?: number;
   readonly keyType?: KeyType;
+  readonly participant?: Participant;
   readonly settings?: Partial<ReconcileSettings>;
   readonly verify?: Partial<VerifySettings>;
   readonly simulator?: SimulatorOptions;
@@ -86,7 +87,8 @@ export async function reconcileWorld(t: TestContext, options: ReconcileWorldOpti
 type WorldParts = Awaited<ReturnType<typeof worldParts>>;
 
 async function worldParts(t: TestContext, options: ReconcileWorldOptions) {
-  const scope: Scope = { ...SCOPE, keyType: options.keyType ?? SCOPE.keyType };
+  const { participant = SCOPE.participant, keyType = SCOPE.keyType } = options;
+  const scope: Scope = { participant, keyType };
   const database = await testDatabase(t);
   const clock = steppedClock();
   const simulator = await startSimulator({ clock, policies: null, ...options.simulator });
