@@ -231,6 +231,38 @@ describe('verification: DICT fails', () => {
     assert.equal((await world.verify()).kind, 'in-sync');
   });
 
+  it('leaves DICT alone for as long as it asks, and then goes on', async (t) => {
+    const world = await verifyWorld(t);
+    world.state.addFault({ operation: 'createSyncVerification', times: 1, error: 'ServiceUnavailable', retryAfter: '900' });
+    const before = world.clock.now().getTime();
+    assert.equal((await world.verify()).kind, 'in-sync');
+    assert.ok(world.clock.now().getTime() - before >= 900_000);
+    const until = new Date(world.clock.now().getTime() + 1_200_000).toUTCString();
+    world.state.addFault({ operation: 'createSyncVerification', times: 1, error: 'ServiceUnavailable', retryAfter: until });
+    assert.equal((await world.verify()).kind, 'in-sync');
+    assert.ok(world.clock.now().getTime() >= Date.parse(until));
+  });
+
+  for (const retryAfter of ['3601', '999999999', 'Fri, 31 Dec 2100 23:59:59 GMT']) {
+    it(`does not sit out a Retry-After of ${retryAfter}, and says what DICT asked for`, async (t) => {
+      const world = await verifyWorld(t);
+      world.state.addFault({ operation: 'createSyncVerification', times: 9, error: 'ServiceUnavailable', retryAfter });
+      const before = world.clock.now().getTime();
+      const outcome = await world.verify();
+      assert.ok(outcome.kind === 'unavailable', JSON.stringify(outcome));
+      assert.match(outcome.reason, /after 1 try: .*DICT asks to be left alone for (3601|86400) s$/);
+      assert.equal(world.clock.now().getTime(), before);
+    });
+  }
+
+  it('waits out an empty bucket that says nothing about when it fills', async (t) => {
+    const world = await verifyWorld(t);
+    world.state.addFault({ operation: 'createSyncVerification', times: 3, error: 'RateLimited' });
+    const before = world.clock.now().getTime();
+    assert.equal((await world.verify()).kind, 'in-sync');
+    assert.ok(world.clock.now().getTime() - before >= 45_000);
+  });
+
   it('does not repeat what will never succeed', async (t) => {
     const world = await verifyWorld(t);
     world.state.addFault({ operation: 'createSyncVerification', times: 9, error: 'Forbidden' });

@@ -54,6 +54,15 @@ describe('dict-vsync simulator', () => {
     assert.match(stdout, /^Control +off \(--control-port switches it on\)$/m);
   });
 
+  it('draws faults from a seed, and says which', async () => {
+    const { stdout, exitCode } = await runFor(200, [...FREE_PORTS, '--faults', '7:0.25']);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^Faults +seed 7, rate 0\.25$/m);
+    const refused = await runFor(200, [...FREE_PORTS, '--faults', '7:2']);
+    assert.notEqual(refused.exitCode, 0);
+    assert.match(refused.stderr, /SEED or SEED:RATE is needed/);
+  });
+
   it('writes the entries it generated, over all key types, the same for the same seed', async (t) => {
     const cwd = await directory(t);
     const args = [

@@ -19,6 +19,7 @@ import { KeyFileRefused } from '../platform/key-files.ts';
 import type { ActiveEntry } from '../simulator/control.ts';
 import { initDemoKeys } from '../simulator/demo-keys.ts';
 import { dictSide, participantSettings, serverIsFor } from '../simulator/demo-sides.ts';
+import { type FaultPlan, parseFaultPlan } from '../simulator/fault-plan.ts';
 import { READINGS, type Readings } from '../simulator/options.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
 import { CommandFailed, type Io } from './io.ts';
@@ -34,6 +35,7 @@ interface Options {
   readonly writeEntries?: string;
   readonly reading: Partial<Readings>;
   readonly limits: boolean;
+  readonly faults?: FaultPlan;
   readonly initPki?: string;
 }
 
@@ -65,6 +67,13 @@ function reading(text: string, before: Partial<Readings>): Partial<Readings> {
   return { ...before, [name]: value };
 }
 
+function faultPlan(text: string): FaultPlan {
+  const plan = parseFaultPlan(text);
+  if (plan === null)
+    throw new InvalidArgumentError('SEED or SEED:RATE is needed, such as 7:0.1; the rate is more than 0, at most 1.');
+  return plan;
+}
+
 /** The command `simulator`. */
 export function simulatorCommand(io: Io): Command {
   return new Command('simulator')
@@ -83,6 +92,11 @@ export function simulatorCommand(io: Io): Command {
     .option(
       '--init-pki <directory>',
       'make keys and certificates there on first use; speak mutual TLS, sign answers, demand signatures (configured: simulator.pkiDir)',
+    )
+    .option(
+      '--faults <seed[:rate]>',
+      'faults of every kind, drawn from that seed for that share of calls (0.05 unless given)',
+      faultPlan,
     )
     .option('--no-limits', 'no rate limits: every token bucket is always full')
     .addOption(
@@ -110,6 +124,7 @@ async function simulate(io: Io, options: Options): Promise<void> {
       `CID set files   ${simulator.filesUrl}`,
       `Listing (SOAP)  ${simulator.listingUrl}`,
       `Control         ${simulator.controlUrl ?? 'off (--control-port switches it on)'}`,
+      ...(options.faults === undefined ? [] : [`Faults          seed ${options.faults.seed}, rate ${options.faults.rate}`]),
       `Signatures      ${pkiDirectory === null ? 'none (--init-pki makes keys and certificates)' : 'answers are signed, bodies have to be'}`,
       `TLS             ${pkiDirectory === null ? 'none (--init-pki)' : 'mutual: clients have to show a certificate of the same authority'}`,
       `Entries         ${options.entries} of each participant${options.participant.length === 0 ? '' : `: ${options.participant.join(', ')}`}`,
@@ -172,6 +187,7 @@ async function start(io: Io, options: Options): Promise<Started> {
       seed,
       clock: program.timeScale === 1 ? systemClock : scaledClock(program.timeScale),
       readings: options.reading,
+      faultPlan: options.faults ?? null,
       ...(options.limits ? {} : { policies: null }),
     });
     return { simulator, seed, pkiDirectory };

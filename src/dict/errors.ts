@@ -16,8 +16,8 @@ export interface Violation {
  */
 export type Remedy = 'retry' | 'final' | 'person';
 
-/** Error names of API 2.6.1 ("Tratamento de erros") that its read operations and its traffic can answer, then the bridge's own. */
-const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
+/** Every error name of API 2.6.1 ("Tratamento de erros"), those of operations that this program never calls included. */
+export const DICT_REMEDIES: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['RateLimited', 'retry'],
   ['ServiceUnavailable', 'retry'],
   ['InternalServerError', 'retry'],
@@ -40,6 +40,37 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['TaxIdNumberBlocked', 'person'],
   ['EntryBlocked', 'person'],
   ['EntryWithFraudRelatedRestriction', 'person'],
+  ['ClaimInvalid', 'final'],
+  ['ClaimTypeInconsistent', 'final'],
+  ['ClaimKeyNotFound', 'final'],
+  ['ClaimAlreadyExistsForKey', 'final'],
+  ['ClaimResultingEntryAlreadyExists', 'final'],
+  ['ClaimOperationInvalid', 'final'],
+  // Periods of days: the call is not repeated until then, so it is final for whoever made it.
+  ['ClaimResolutionPeriodNotEnded', 'final'],
+  ['ClaimCompletionPeriodNotEnded', 'final'],
+  ['InfractionReportInvalid', 'final'],
+  ['InfractionReportOperationInvalid', 'final'],
+  ['InfractionReportTransactionNotFound', 'final'],
+  ['InfractionReportTransactionNotSettled', 'final'],
+  ['InfractionReportAlreadyBeingProcessedForTransaction', 'final'],
+  ['InfractionReportAlreadyProcessedForTransaction', 'final'],
+  ['InfractionReportPeriodExpired', 'final'],
+  ['FraudMarkerInvalid', 'final'],
+  ['RefundInvalid', 'final'],
+  ['RefundOperationInvalid', 'final'],
+  ['RefundTransactionNotFound', 'final'],
+  ['RefundTransactionNotSettled', 'final'],
+  ['RefundAlreadyProcessedForTransaction', 'final'],
+  ['RefundAlreadyBeingProcessedForTransaction', 'final'],
+  ['RefundPeriodExpired', 'final'],
+  ['TransactionNotRefundable', 'final'],
+  ['RefundInfractionReportNotFound', 'final'],
+  ['TransactionRefundable', 'final'],
+]);
+
+/** The bridge's own names, for what DICT did not say. A problem document that uses one of them is judged by its HTTP status. */
+export const BRIDGE_REMEDIES: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   // No connection could be made: nothing was sent.
   ['Unreachable', 'retry'],
   // No TLS connection came to stand (nothing was sent): the server's certificate, ours, or what both sides can do.
@@ -68,9 +99,15 @@ const remedies: ReadonlyMap<string, Remedy> = new Map<string, Remedy>([
   ['AnswerSignatureInvalid', 'person'],
 ]);
 
+/**
+ * The longest `Retry-After` that a flow sits out. Longer ones end it with what DICT asked for in its message: the next scheduled
+ * run comes anyway, and a wish of years must not become a wait of years.
+ */
+export const RETRY_AFTER_MAX_SEC = 3_600;
+
 /** What to do about an error of this name and HTTP status (0 where no answer came). */
 function remedyOf(name: string, status: number): Remedy {
-  const known = remedies.get(name);
+  const known = DICT_REMEDIES.get(name) ?? BRIDGE_REMEDIES.get(name);
   if (known !== undefined) return known;
   if (status === 429 || status >= 500) return 'retry';
   if (status === 401 || status === 403) return 'person';
@@ -112,5 +149,13 @@ export class DictError extends Error {
     this.correlationId = more.correlationId ?? null;
     this.violations = more.violations ?? [];
     this.retryAfterSec = more.retryAfterSec ?? null;
+  }
+
+  /** Everything that a person needs who has to ask the Central Bank about it, and no personal data. */
+  override toString(): string {
+    const correlation = this.correlationId === null ? '' : ` (correlation id ${this.correlationId})`;
+    const asked =
+      (this.retryAfterSec ?? 0) > RETRY_AFTER_MAX_SEC ? `; DICT asks to be left alone for ${this.retryAfterSec} s` : '';
+    return `${this.kind}: ${this.message}${correlation}${asked}`;
   }
 }

@@ -68,7 +68,7 @@ async function follow(
     return await context.steps[next.step](input);
   } catch (cause) {
     // What a step rejects with here is final: the runner has tried it again as often as helps.
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    return context.steps.failReconciliation({ ...input, reason: `${next.step} failed: ${reason}` });
+    // An error of DICT's tells its name and correlation id that way, which `message` does not.
+    return context.steps.failReconciliation({ ...input, reason: `${next.step} failed: ${String(cause)}` });
   }
 }

@@ -2,7 +2,7 @@
 
 import { type Cid, cidToHex } from '../cid/cid.ts';
 import type { EntryByCid } from '../dict/api.ts';
-import { DictError } from '../dict/errors.ts';
+import { DictError, RETRY_AFTER_MAX_SEC } from '../dict/errors.ts';
 import { assert } from '../platform/assert.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { type OpenRun, paced } from './claiming.ts';
@@ -11,8 +11,16 @@ import { countByCidReads } from './run-store.ts';
 
 export type ByCidAnswer =
   | { readonly kind: 'answered'; readonly answer: EntryByCid }
-  /** `again`: the same question may be answered later. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly again: boolean };
+  /** `again`: the same question may be answered later, but not before `waitMs` where DICT has asked for that. */
+  | Unanswered;
+
+export interface Unanswered {
+  readonly kind: 'failed';
+  readonly reason: string;
+  readonly again: boolean;
+  /** 0 where DICT has asked for nothing. */
+  readonly waitMs: number;
+}
 
 /**
  * DICT's answers about these CIDs, in their order; the run's count of such reads is raised. Waiting for tokens can take longer than
@@ -22,11 +30,15 @@ export async function lookUp(deps: ReconcileDeps, run: OpenRun, cids: readonly C
   const answers = new Array<ByCidAnswer | undefined>(cids.length).fill(undefined);
   const beat = paced(deps, { runId: run.id, token: run.token });
   let nextIndex = 0;
+  // DICT has asked to be left alone: the rest of the batch is not asked.
+  let hush: Unanswered | null = null;
   const worker = async (): Promise<void> => {
     for (let cid = cids[nextIndex]; cid !== undefined; cid = cids[nextIndex]) {
       const index = nextIndex;
       nextIndex += 1;
-      answers[index] = await lookUpOne(deps, run, cid);
+      const answer: ByCidAnswer = hush ?? (await lookUpOne(deps, run, cid));
+      answers[index] = answer;
+      if (answer.kind === 'failed' && answer.waitMs > 0) hush = answer;
       await beat();
     }
   };
@@ -49,6 +61,13 @@ async function lookUpOne(deps: ReconcileDeps, scope: Scope, cid: Cid): Promise<B
   } catch (cause) {
     if (!(cause instanceof DictError)) throw cause;
     const status = cause.status === 0 ? '' : ` (${cause.status})`;
-    return { kind: 'failed', reason: `DICT answered ${cause.kind}${status}`, again: cause.remedy === 'retry' };
+    const askedSec = cause.retryAfterSec ?? 0;
+    const asked = askedSec > RETRY_AFTER_MAX_SEC ? ` and asks to be left alone for ${askedSec} s` : '';
+    return {
+      kind: 'failed',
+      reason: `DICT answered ${cause.kind}${status}${asked}`,
+      again: cause.remedy === 'retry' && askedSec <= RETRY_AFTER_MAX_SEC,
+      waitMs: askedSec * 1_000,
+    };
   }
 }

@@ -10,7 +10,7 @@ import type { UnusualLine } from '../vsync/cid-lines.ts';
 /** The file cannot be what DICT meant to send. It changes nothing. */
 export class FileRefused extends Error {
   override readonly name = 'FileRefused';
-  /** A short name: empty, truncated, digest, changed, altered at rest, malformed, duplicated, foreign, implausible, too-large. */
+  /** A short name: empty, truncated, digest, changed, altered at rest, malformed, duplicated, foreign, unconfirmed, implausible, too-large. */
   readonly kind: string;
 
   constructor(kind: string, detail: string) {

@@ -29,6 +29,12 @@ export async function refuseImplausible(deps: ReconcileDeps, run: OpenRun, pictu
   const tried = [...picture.dict].filter((_, index) => index % Math.ceil(picture.dict.size / samples) === 0);
   const answers = await lookUp(deps, run, tried.map(cidFromHex));
   if (answers.some(isHere)) return;
+  // A DICT that does not answer has not said that it lacks them.
+  const unanswered = answers.find((answer) => answer.kind === 'failed');
+  if (unanswered !== undefined) {
+    const much = `${picture.dict.size} of ${picture.lines} lines are unknown here`;
+    throw new FileRefused('unconfirmed', `${much}, and DICT confirmed none of the ${tried.length} tried (${unanswered.reason})`);
+  }
   throw new FileRefused(
     'foreign',
     `${picture.dict.size} of ${picture.lines} lines are unknown here, and DICT has none of the ${tried.length} tried under ${run.participant} ${run.keyType}`,

@@ -6,6 +6,7 @@ import type { StoredEntry } from '../ingest/stored-entry.ts';
 import type { Sql } from '../platform/postgres/database.ts';
 import { keysOfCids } from '../vsync/cid-history.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
+import type { Unanswered } from './by-cid.ts';
 import type { OpenRun } from './claiming.ts';
 import type { Divergence, NewDifference } from './divergence-store.ts';
 import type { Circumstances, Verdict } from './judgement.ts';
@@ -28,11 +29,16 @@ export interface Judged {
 export function failed(
   deps: ReconcileDeps,
   divergence: Divergence,
-  { reason, again }: { readonly reason: string; readonly again: boolean },
+  { reason, again, waitMs }: Pick<Unanswered, 'reason' | 'again' | 'waitMs'>,
 ): Verdict {
   const { clock, settings } = deps;
   if (!again || divergence.attempts + 1 >= settings.attemptsMax) return { verdict: 'open', reason, key: divergence.key };
-  return { verdict: 'deferred', until: new Date(clock.now().getTime() + retryWaitMs), reason, key: divergence.key };
+  return {
+    verdict: 'deferred',
+    until: new Date(clock.now().getTime() + Math.max(retryWaitMs, waitMs)),
+    reason,
+    key: divergence.key,
+  };
 }
 
 /** What a batch is judged under. */

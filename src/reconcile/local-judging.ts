@@ -78,7 +78,7 @@ function judgeOne(
     return {
       divergence,
       stored,
-      verdict: failed(deps, divergence, found ?? { reason: 'not asked', again: true }),
+      verdict: failed(deps, divergence, found ?? { reason: 'not asked', again: true, waitMs: 0 }),
       provedAt: null,
     };
   }
@@ -128,7 +128,11 @@ async function withEarlierCids(
       return { ...one, verdict: { verdict: 'deferred', until: around.now, reason, key }, alsoFound };
     }
     if (!unsure.has(key)) return one;
-    const verdict = failed(deps, one.divergence, { reason: 'DICT did not answer about an earlier CID of the key', again: true });
+    const verdict = failed(deps, one.divergence, {
+      reason: 'DICT did not answer about an earlier CID of the key',
+      again: true,
+      waitMs: 0,
+    });
     return { ...one, verdict };
   });
 }

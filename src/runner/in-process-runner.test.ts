@@ -55,6 +55,22 @@ describe('the in-process runner', () => {
     assert.equal(slept.length, 9);
   });
 
+  it('waits as long as DICT asks, be it longer than the policy would', async () => {
+    const { clock, slept } = recordingClock();
+    const busy = new DictError('ServiceUnavailable', 503, 'in maintenance', { retryAfterSec: 600 });
+    const { steps } = inProcessContext(depsWith(clock), { ask: failing(2, busy) }, { ask: 'dict' });
+    assert.equal(await steps.ask(), 'done');
+    assert.deepEqual(slept, [600_000, 600_000]);
+  });
+
+  it('gives up at once where DICT asks for longer than a flow sits out', async () => {
+    const { clock, slept } = recordingClock();
+    const closed = new DictError('ServiceUnavailable', 503, 'closed', { retryAfterSec: 3_601 });
+    const { steps } = inProcessContext(depsWith(clock), { ask: failing(1, closed) }, { ask: 'dict' });
+    await assert.rejects(steps.ask(), closed);
+    assert.deepEqual(slept, []);
+  });
+
   it('waits for a lost database for as long as it takes', async () => {
     const { clock, slept } = recordingClock();
     const lost = new DatabaseUnavailable(new Error('connection refused'));

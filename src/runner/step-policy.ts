@@ -3,7 +3,7 @@
  * Which failures are worth another try is decided here too.
  */
 
-import { DictError } from '../dict/errors.ts';
+import { DictError, RETRY_AFTER_MAX_SEC } from '../dict/errors.ts';
 import { DatabaseUnavailable } from '../platform/postgres/errors.ts';
 
 export interface StepPolicy {
@@ -42,7 +42,9 @@ const retriedSqlStates: ReadonlySet<string> = new Set(['40001', '40P01']);
 /** What to do about a step's failure. What nobody has named is final: trying again would only hide a fault of ours. */
 export function classifyFailure(failure: unknown): FailureClass {
   if (failure instanceof DatabaseUnavailable) return 'lost-database';
-  if (failure instanceof DictError) return failure.remedy === 'retry' ? 'retry' : 'final';
+  if (failure instanceof DictError) {
+    return failure.remedy === 'retry' && askedSec(failure) <= RETRY_AFTER_MAX_SEC ? 'retry' : 'final';
+  }
   if (failure instanceof StepTimedOut) return 'retry';
   const code = failure instanceof Error && 'code' in failure ? failure.code : undefined;
   return typeof code === 'string' && retriedSqlStates.has(code) ? 'retry' : 'final';
@@ -57,12 +59,13 @@ export class StepTimedOut extends Error {
   }
 }
 
-/** DICT is not asked again before it said, but somebody who says "tomorrow" does not stop a step for so long. */
-const retryAfterMaxMs = 10 * minuteMs;
+/** Seconds that DICT asked to be left alone for; 0 where it did not. */
+function askedSec(failure: unknown): number {
+  return failure instanceof DictError ? (failure.retryAfterSec ?? 0) : 0;
+}
 
-/** The wait before the try that follows the given one (counted from 1); never shorter than DICT's `Retry-After`. */
-export function waitBeforeNextMs(policy: StepPolicy, failedTries: number, failure?: unknown): number {
-  const wait = Math.min(policy.longestWaitMs, policy.firstWaitMs * policy.factor ** (failedTries - 1));
-  const asked = failure instanceof DictError ? (failure.retryAfterSec ?? 0) * secondMs : 0;
-  return Math.max(wait, Math.min(asked, retryAfterMaxMs));
+/** The wait before the try that follows the given one (counted from 1), never shorter than what DICT asked for. */
+export function waitBeforeNextMs(policy: StepPolicy, failedTries: number, failure: unknown): number {
+  const growing = Math.min(policy.longestWaitMs, policy.firstWaitMs * policy.factor ** (failedTries - 1));
+  return Math.max(growing, askedSec(failure) * secondMs);
 }

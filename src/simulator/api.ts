@@ -6,8 +6,10 @@
 import { isParticipant } from '../dict/participant.ts';
 import { element, parseXml, writeXml, type XmlElement, XmlInvalid } from '../platform/xml.ts';
 import type { Answer } from './answer.ts';
-import { type Behaviour, misbehave, type Operation, type OperationCall } from './behaviour.ts';
-import { isoOf, type Parts, type Reply } from './call.ts';
+import { type Behaviour, marked, misbehave, type OperationCall } from './behaviour.ts';
+import { isoOf, type Parts, type Reply, textAt } from './call.ts';
+import { distorted } from './distortion.ts';
+import type { Operation } from './operation.ts';
 import { type OperationRow, operationAt, requesterIn, soapOperationAt } from './operation-table.ts';
 import { Problem, problemAnswer } from './problem.ts';
 import { signedAnswer, signedDocument } from './signature.ts';
@@ -61,7 +63,7 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   async function handle(request: ApiRequest): Promise<ApiOutcome> {
     const { outcome, soap } = await answered(request);
     if (outcome === null) return null;
-    const signed = signedAnswer(parts.settings, outcome);
+    const signed = signedAnswer(parts.settings, distorted(outcome));
     return soap ? soapAnswer(signed) : signed;
   }
 
@@ -82,14 +84,14 @@ export function createApi(parts: Parts, behaviours: readonly Behaviour[]): Api {
   async function perform(located: Located, request: ApiRequest): Promise<ApiOutcome> {
     const { row, call } = located;
     const before = await misbehave(deps, (behaviour) => behaviour.before?.(call));
-    if (before.struck) return charged(located, before.outcome);
+    if (before.struck) return marked(charged(located, before.outcome), before.marks);
     if (call.participant !== null && row.policy !== null && !parts.buckets.allows(call.participant, row.policy)) {
       return charged(located, refusal(new Problem('RateLimited', '')));
     }
     const answer = run(located, request);
     charged(located, answer);
     const after = await misbehave(deps, (behaviour) => behaviour.after?.(call, answer));
-    return after.struck ? after.outcome : answer;
+    return marked(after.struck ? after.outcome : answer, { ...before.marks, ...after.marks });
   }
 
   function charged(located: Located, outcome: ApiOutcome): ApiOutcome {
@@ -133,8 +135,16 @@ function locate(parts: Parts, request: ApiRequest): Located {
     soap: soapRow !== null,
     query: url.searchParams,
     document,
-    call: { operation: found.row.operation, participant, path },
+    call: { operation: found.row.operation, participant, path, ...subjectOf(found.row.operation, found.argument, document) },
   };
+}
+
+/** What the call is about, as far as sentinel values care. */
+function subjectOf(operation: Operation, argument: string, document: XmlElement | null): Pick<OperationCall, 'cid' | 'key'> {
+  if (operation === 'getEntryByCid') return { cid: argument.toLowerCase(), key: null };
+  if (operation === 'createEntry') return { cid: null, key: document === null ? null : textAt(document, 'Entry', 'Key') };
+  const ofEntry = operation === 'getEntry' || operation === 'updateEntry' || operation === 'deleteEntry';
+  return { cid: null, key: ofEntry ? argument : null };
 }
 
 /** The body as XML, or null where it is none: the complaint comes later, after the bucket was asked. */

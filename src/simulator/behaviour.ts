@@ -5,44 +5,20 @@
 
 import type { Clock } from '../platform/clock.ts';
 import type { Answer } from './answer.ts';
-import { type ErrorName, Problem, problemAnswer } from './problem.ts';
-
-/** Every operation the simulator serves; `downloadCidSetFile` is the one on the second port. */
-export const OPERATIONS = [
-  'createSyncVerification',
-  'createCidSetFile',
-  'getCidSetFile',
-  'listCidSetEvents',
-  'getEntryByCid',
-  'listPolicies',
-  'getPolicy',
-  'createEntry',
-  'updateEntry',
-  'deleteEntry',
-  'getEntry',
-  'confirmClaim',
-  'completeClaim',
-  'getKeys',
-  'downloadCidSetFile',
-] as const;
-export type Operation = (typeof OPERATIONS)[number];
-
-export interface Fault {
-  /** Waited first, on the simulator's clock. */
-  readonly delayMs?: number;
-  /** Given instead of the operation's own answer. */
-  readonly answer?: Answer;
-  /** One of DICT's errors, given instead of the operation's own answer. */
-  readonly error?: ErrorName;
-  /** Closes the connection without an answer. */
-  readonly breakConnection?: boolean;
-}
+import type { Marks } from './answer-mark.ts';
+import type { Fault } from './fault.ts';
+import type { Operation } from './operation.ts';
+import { Problem, problemAnswer } from './problem.ts';
 
 export interface OperationCall {
   readonly operation: Operation;
   /** The requesting participant, where it can be told from the request line or its headers. */
   readonly participant: string | null;
   readonly path: string;
+  /** The CID that is asked about, in lower case; null for other operations. */
+  readonly cid: string | null;
+  /** The key of the entry that is created or read; null for other operations. */
+  readonly key: string | null;
 }
 
 export interface Behaviour {
@@ -52,25 +28,61 @@ export interface Behaviour {
   after?(call: OperationCall, answer: Answer): Promise<Fault | null> | Fault | null;
 }
 
-/** What misbehaviour comes to: nothing, an answer, or (null) a broken connection. */
-export type Struck = { readonly struck: false } | { readonly struck: true; readonly outcome: Answer | null };
+/**
+ * What misbehaviour comes to: nothing, an answer, or (null) a broken connection. The marks are put on whatever answer goes out in
+ * the end.
+ */
+export type Struck = { readonly marks: Marks } & (
+  | { readonly struck: false }
+  | { readonly struck: true; readonly outcome: Answer | null }
+);
 
-/** Asks each behaviour in turn; delays add up, and the first answer or break ends it. */
+interface MisbehaveDeps {
+  readonly behaviours: readonly Behaviour[];
+  readonly clock: Clock;
+  correlationId(): string;
+}
+
+/** Asks each behaviour in turn; delays and marks add up, and the first answer or break ends it. */
 export async function misbehave(
-  deps: { readonly behaviours: readonly Behaviour[]; readonly clock: Clock; correlationId(): string },
+  deps: MisbehaveDeps,
   ask: (behaviour: Behaviour) => Promise<Fault | null> | Fault | null | undefined,
 ): Promise<Struck> {
+  let marks: Marks = {};
   for (const behaviour of deps.behaviours) {
     const fault = await ask(behaviour);
     if (fault === null || fault === undefined) continue;
     if (fault.delayMs !== undefined) await deps.clock.sleep(fault.delayMs);
-    if (fault.breakConnection === true) return { struck: true, outcome: null };
-    if (fault.answer !== undefined) return { struck: true, outcome: fault.answer };
-    if (fault.error !== undefined) {
-      return { struck: true, outcome: problemAnswer(new Problem(fault.error, 'A fault of the simulator'), deps.correlationId()) };
-    }
+    marks = { ...marks, ...marksOf(fault) };
+    if (fault.breakConnection === true) return { struck: true, outcome: null, marks };
+    const answer = answerOf(deps, fault);
+    if (answer !== null) return { struck: true, outcome: answer, marks };
   }
-  return { struck: false };
+  return { struck: false, marks };
+}
+
+function marksOf({ transfer, signature, distortion }: Fault): Marks {
+  return {
+    ...(transfer === undefined ? {} : { transfer }),
+    ...(signature === undefined ? {} : { signature }),
+    ...(distortion === undefined ? {} : { distortion }),
+  };
+}
+
+function answerOf(deps: MisbehaveDeps, fault: Fault): Answer | null {
+  const { error, retryAfter } = fault;
+  const answer =
+    fault.answer ??
+    (error === undefined ? null : problemAnswer(new Problem(error, 'A fault of the simulator'), deps.correlationId()));
+  if (answer === null || retryAfter === undefined) return answer;
+  const { 'Retry-After': _, ...headers } = answer.headers;
+  return { ...answer, headers: retryAfter === null ? headers : { ...headers, 'Retry-After': retryAfter } };
+}
+
+/** The answer with what is to go wrong with it; a broken connection stays one. */
+export function marked(answer: Answer | null, marks: Marks): Answer | null {
+  if (answer === null || Object.keys(marks).length === 0) return answer;
+  return { ...answer, marks: { ...answer.marks, ...marks } };
 }
 
 /** A fault for the next calls of an operation. */

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Directory } from './directory.ts';
-import { type FileVariant, type Lines, linesOf, wireLines } from './file-variant.ts';
+import { type FileVariant, type Lines, linesOf, sentinelVariant, wireLines } from './file-variant.ts';
 import type { FileGeneration } from './options.ts';
 import { type Random, seededRandom, shuffle } from './random.ts';
 
@@ -35,6 +35,8 @@ export interface CidSetFiles {
   version(name: string, nowMs: number): { readonly bytes: number; readonly tag: string } | undefined;
   /** The next files asked for come out in this form. */
   plan(variant: FileVariant, times: number): void;
+  /** Forgets what was planned for files that nobody has asked for yet. */
+  unplan(): void;
 }
 
 interface Content {
@@ -140,7 +142,12 @@ export function cidSetFiles(directory: Directory, settings: Settings): CidSetFil
   directory.beforeChange(settle);
   return {
     request: (participant, keyType, nowMs) => {
-      const job = newJob(settings, { participant, keyType, variant: planned.shift() ?? 'proper', nowMs });
+      const job = newJob(settings, {
+        participant,
+        keyType,
+        variant: sentinelVariant(participant) ?? planned.shift() ?? 'proper',
+        nowMs,
+      });
       jobs.set(job.id, job);
       waiting.push(job);
       const oldest = jobs.keys().next().value;
@@ -165,6 +172,9 @@ export function cidSetFiles(directory: Directory, settings: Settings): CidSetFil
     plan: (variant, times) => {
       if (!(times >= 1 && times <= 1_000)) throw new RangeError(`file variant: times is ${times}, 1 to 1000 are allowed`);
       for (let index = 0; index < times; index += 1) planned.push(variant);
+    },
+    unplan: () => {
+      planned.length = 0;
     },
   };
 }

@@ -11,10 +11,11 @@ import { KEY_TYPES } from '../dict/key-type.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
 import type { Answer } from './answer.ts';
-import { OPERATIONS } from './behaviour.ts';
+import { DISTORTIONS, SIGNATURE_FAULTS, TRANSFER_FAULTS } from './answer-mark.ts';
 import type { CreatedEntry, Scoped, SimulatorState, TamperOptions } from './control.ts';
 import { FILE_VARIANTS } from './file-variant.ts';
 import type { HttpHandler, HttpRequest } from './http-server.ts';
+import { OPERATIONS } from './operation.ts';
 import { isErrorName } from './problem.ts';
 
 const ispb = z
@@ -23,7 +24,12 @@ const ispb = z
   .transform(participant);
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hex digits are needed');
 const scope = z.strictObject({ participant: ispb, keyType: z.enum(KEY_TYPES) });
-const when = { log: z.boolean().default(false), at: z.iso.datetime().optional() };
+const when = {
+  log: z.boolean().default(false),
+  at: z.iso.datetime().optional(),
+  listedAfterMs: z.int().min(0).max(86_400_000).optional(),
+};
+const whenForm = z.object(when);
 const entry = z.strictObject({
   key: z.string().min(1).max(77),
   keyType: z.enum(KEY_TYPES),
@@ -58,6 +64,14 @@ const key = z.string().min(1);
 const times = z.int().min(1).max(1_000).default(1);
 
 const errorName = z.string().refine(isErrorName, 'no error of the DICT API that the simulator knows');
+const transfer = z
+  .strictObject({
+    kind: z.enum(TRANSFER_FAULTS),
+    afterBytes: z.int().min(0).optional(),
+    pauseMs: z.int().min(0).max(60_000).optional(),
+    byBytes: z.int().min(-1_000_000).max(1_000_000).optional(),
+  })
+  .transform(given);
 const fault = z.strictObject({
   operation: z.enum([...OPERATIONS, 'any']),
   times: z.int().min(1).max(1_000_000),
@@ -65,8 +79,13 @@ const fault = z.strictObject({
   when: z.enum(['before', 'after']).default('before'),
   delayMs: z.number().min(0).max(3_600_000).optional(),
   error: errorName.optional(),
+  retryAfter: z.string().max(100).nullable().optional(),
   breakConnection: z.boolean().optional(),
+  transfer: transfer.optional(),
+  signature: z.enum(SIGNATURE_FAULTS).optional(),
+  distortion: z.enum(DISTORTIONS).optional(),
 });
+const faultPlan = z.strictObject({ seed: z.int().min(0), rate: z.number().gt(0).max(1).default(0.05) });
 
 /** One function of the interface: checks its input, does it, and says what to answer. */
 type Action = (state: SimulatorState, input: unknown) => unknown;
@@ -98,6 +117,9 @@ const actions: Readonly<Record<string, Action>> = {
   'POST /drop-events': action(scope.extend({ cids: z.array(hex32) }), (state, input) => ({
     dropped: state.dropEvents(input, input.cids),
   })),
+  'POST /repeat-events': action(scope.extend({ cids: z.array(hex32) }), (state, input) => ({
+    repeated: state.repeatEvents(input, input.cids),
+  })),
   'POST /register-claim': action(
     z.strictObject({ type: z.enum(['OWNERSHIP', 'PORTABILITY']), claimer: entry }),
     (state, input) => ({
@@ -117,6 +139,7 @@ const actions: Readonly<Record<string, Action>> = {
   'POST /add-fault': action(fault, (state, input) =>
     state.addFault({ ...given(input), operation: input.operation, times: input.times }),
   ),
+  'POST /plan-faults': action(faultPlan, (state, input) => state.planFaults(input)),
   'POST /clear-faults': action(z.strictObject({}), (state) => state.clearFaults()),
   'POST /set-tokens': action(z.strictObject({ participant: ispb, policy: z.string(), tokens: z.int().min(0) }), (state, input) =>
     state.setTokens(input.participant, input.policy, input.tokens),
@@ -124,6 +147,7 @@ const actions: Readonly<Record<string, Action>> = {
   'GET /vsync': action(scope, (state, input) => state.vsync(input)),
   'GET /entry': action(z.strictObject({ key }), (state, input) => ({ entry: state.entryByKey(input.key) })),
   'GET /events': action(scope, (state, input) => ({ events: state.events(input) })),
+  'GET /drawn-faults': action(z.strictObject({}), (state) => ({ drawn: state.drawnFaults() })),
   'GET /counts': action(z.strictObject({}), (state) => state.counts()),
 };
 
@@ -136,8 +160,8 @@ function given<Value extends object>(value: Value): { [Name in keyof Value]: Exc
   return Object.fromEntries(entries) as { [Name in keyof Value]: Exclude<Value[Name], undefined> };
 }
 
-function tampering(input: { readonly log: boolean; readonly at?: string | undefined }): TamperOptions {
-  return input.at === undefined ? { log: input.log } : { log: input.log, at: new Date(input.at) };
+function tampering({ log, at, listedAfterMs }: z.infer<typeof whenForm>): TamperOptions {
+  return { log, ...(at === undefined ? {} : { at: new Date(at) }), ...(listedAfterMs === undefined ? {} : { listedAfterMs }) };
 }
 
 /** Answers requests to the control interface. */

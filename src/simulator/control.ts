@@ -9,6 +9,7 @@ import type { ScriptedFault } from './behaviour.ts';
 import type { ClaimType } from './claim.ts';
 import type { Attributes } from './directory.ts';
 import type { LogEvent } from './event-log.ts';
+import type { DrawnFault, FaultPlan } from './fault-plan.ts';
 import type { FileVariant } from './file-variant.ts';
 
 /** An entry with the RequestId of the request that created it. */
@@ -30,6 +31,8 @@ export interface TamperOptions {
   readonly log?: boolean;
   /** When it happens, for several changes in one millisecond. Default now; never before the last logged event. */
   readonly at?: Date;
+  /** The log lists it only so many milliseconds after it happened, between events that it has listed before: a late event. */
+  readonly listedAfterMs?: number;
 }
 
 /** What of an entry can be altered; the key, its type, the participant and the RequestId stay. */
@@ -61,6 +64,8 @@ export interface SimulatorState {
   freezeLog(scope: Scoped, frozen: boolean): void;
   /** Takes all events of these CIDs out of the log; says how many. */
   dropEvents(scope: Scoped, cids: readonly string[]): number;
+  /** Lists all events of these CIDs twice; says how many events there are more. */
+  repeatEvents(scope: Scoped, cids: readonly string[]): number;
   /** Opens a claim on a key's entry by another participant or account; returns its id. */
   registerClaim(claim: { readonly type: ClaimType; readonly claimer: Entry }): string;
   cancelClaim(id: string): void;
@@ -71,7 +76,12 @@ export interface SimulatorState {
   /** The next files asked for come out in this form. */
   planFile(variant: FileVariant, times?: number): void;
   addFault(fault: ScriptedFault): void;
+  /** Takes away the faults that were added, the plan of faults, and the planned forms of files. */
   clearFaults(): void;
+  /** Draws faults for all further calls from a seed; null ends it. */
+  planFaults(plan: FaultPlan | null): void;
+  /** What the plan has drawn so far, oldest first. */
+  drawnFaults(): readonly DrawnFault[];
   setTokens(participant: string, policy: string, tokens: number): void;
   /** Every active entry, or those of a participant or key type. */
   activeEntries(filter?: Partial<Scoped>): Iterable<ActiveEntry>;

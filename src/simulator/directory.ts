@@ -57,6 +57,8 @@ export interface Change {
   readonly log: boolean;
   /** When it happens; an instant before the last logged event is moved up to that one. */
   readonly atMs: number;
+  /** How long after it happened the log lists it, the lag apart. Default 0. */
+  readonly listedAfterMs?: number;
 }
 
 export interface Directory {
@@ -127,7 +129,9 @@ function record(scope: MutableScope, type: 'ADDED' | 'REMOVED', cid: string, cha
   scope.set.mix(cid);
   if (!change.log) return;
   const vsync = scope.frozenVerifier ?? believedVSync(scope);
-  scope.log.append({ type, cid, atMs: Math.max(change.atMs, scope.log.lastMs()), vsync });
+  const atMs = Math.max(change.atMs, scope.log.lastMs());
+  const late = change.listedAfterMs === undefined ? {} : { listedMs: atMs + change.listedAfterMs };
+  scope.log.append({ type, cid, atMs, vsync, ...late });
 }
 
 /** An empty directory. */

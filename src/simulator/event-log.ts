@@ -10,6 +10,8 @@ export interface LogEvent {
   readonly atMs: number;
   /** DICT's VSync right after this event. */
   readonly vsync: string;
+  /** Not listed before this instant, although later events are: an event that comes late. Absent: listed as soon as the lag allows. */
+  readonly listedMs?: number;
 }
 
 export interface LogQuery {
@@ -18,6 +20,8 @@ export interface LogQuery {
   readonly limit: number;
   /** Events after this instant are not listed yet. */
   readonly visibleUntilMs: number;
+  /** Late events show once it has come. Default: all of them show. */
+  readonly nowMs?: number;
 }
 
 export interface EventLog {
@@ -27,6 +31,8 @@ export interface EventLog {
   freeze(frozen: boolean): void;
   /** Takes events out of the log, as if they had never been written; says how many. */
   drop(cids: ReadonlySet<string>): number;
+  /** Lists events of these CIDs twice, one right after the other; says how many there are more. */
+  repeat(cids: ReadonlySet<string>): number;
   /** Every event there is, listed or not yet, oldest first. */
   all(): readonly LogEvent[];
   lastMs(): number;
@@ -37,6 +43,8 @@ export function eventLog(eventsMax: number): EventLog {
   let events: LogEvent[] = [];
   // The last event that may be listed; null when the log was frozen empty, undefined when it is not frozen.
   let frozenAfter: LogEvent | null | undefined;
+  // Whether any event ever was a late one: only then does a page have to look at each.
+  let lateOnes = false;
 
   /** Index of the first event at or after the instant. */
   function firstAt(atMs: number): number {
@@ -58,6 +66,7 @@ export function eventLog(eventsMax: number): EventLog {
   return {
     append: (event) => {
       events.push(event);
+      lateOnes ||= event.listedMs !== undefined;
       // A tenth above the bound before cutting: copying at each event would be quadratic.
       if (events.length > eventsMax * 1.1) events = events.slice(-eventsMax);
     },
@@ -65,10 +74,17 @@ export function eventLog(eventsMax: number): EventLog {
       const from = query.startMs === null ? 0 : firstAt(query.startMs);
       const last = Math.min(query.visibleUntilMs, query.endMs ?? Number.POSITIVE_INFINITY);
       const upto = Math.min(firstAt(last + 1), listed());
-      return {
-        events: events.slice(from, Math.max(from, Math.min(upto, from + query.limit))),
-        hasMore: upto > from + query.limit,
-      };
+      if (!lateOnes) {
+        return {
+          events: events.slice(from, Math.max(from, Math.min(upto, from + query.limit))),
+          hasMore: upto > from + query.limit,
+        };
+      }
+      const nowMs = query.nowMs ?? Number.POSITIVE_INFINITY;
+      const there = events
+        .slice(from, Math.max(from, upto))
+        .filter(({ listedMs }) => listedMs === undefined || listedMs <= nowMs);
+      return { events: there.slice(0, query.limit), hasMore: there.length > query.limit };
     },
     freeze: (frozen) => {
       frozenAfter = frozen ? (events.at(-1) ?? null) : undefined;
@@ -77,6 +93,11 @@ export function eventLog(eventsMax: number): EventLog {
       const before = events.length;
       events = events.filter((event) => !cids.has(event.cid));
       return before - events.length;
+    },
+    repeat: (cids) => {
+      const before = events.length;
+      events = events.flatMap((event) => (cids.has(event.cid) ? [event, event] : [event]));
+      return events.length - before;
     },
     all: () => events,
     lastMs: () => events.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY,

@@ -4,7 +4,7 @@
  */
 
 import type { Answer } from './answer.ts';
-import { type Behaviour, misbehave, type OperationCall } from './behaviour.ts';
+import { type Behaviour, marked, misbehave, type OperationCall } from './behaviour.ts';
 import type { Parts } from './call.ts';
 import type { HttpHandler, HttpRequest } from './http-server.ts';
 
@@ -17,9 +17,9 @@ export function fileHandler(parts: Parts, behaviours: readonly Behaviour[]): Htt
   return async (request) => {
     const path = URL.parse(request.url, 'http://files.invalid')?.pathname ?? '';
     const match = FILE_PATH.exec(path);
-    const call: OperationCall = { operation: 'downloadCidSetFile', participant: match?.[1] ?? null, path };
+    const call: OperationCall = { operation: 'downloadCidSetFile', participant: match?.[1] ?? null, path, cid: null, key: null };
     const before = await misbehave(deps, (behaviour) => behaviour.before?.(call));
-    if (before.struck) return before.outcome;
+    if (before.struck) return marked(before.outcome, before.marks);
     const name = match?.[2];
     const content = name === undefined ? undefined : parts.files.content(name, clock.now().getTime());
     if (request.method !== 'GET' || content === undefined) return notFound();
@@ -31,7 +31,7 @@ export function fileHandler(parts: Parts, behaviours: readonly Behaviour[]): Htt
       const after = await misbehave(deps, (behaviour) => behaviour.after?.(call, { ...answer, body: '' }));
       if (after.struck) throw new Error('simulator: the download breaks off');
     };
-    return { ...answer, body: streamed(from(content, part.from), midway) };
+    return marked({ ...answer, body: streamed(from(content, part.from), midway) }, before.marks);
   };
 }
 

@@ -31,6 +31,14 @@ export const FILE_VARIANTS = [
 ] as const;
 export type FileVariant = (typeof FILE_VARIANTS)[number];
 
+const SENTINEL_PARTICIPANT = /^99998([0-9]{3})$/;
+
+/** The form in which all files of a sentinel participant come out, by its number in the list above; null for anybody else. */
+export function sentinelVariant(participant: string): FileVariant | null {
+  const number = SENTINEL_PARTICIPANT.exec(participant)?.[1];
+  return number === undefined ? null : (FILE_VARIANTS[Number(number)] ?? null);
+}
+
 /** A file as its lines, so that CIDs share the directory's strings. */
 export interface Lines {
   readonly items: readonly string[];

@@ -11,6 +11,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, gzipSync } from 'node:zlib';
 import type { Answer } from './answer.ts';
+import { sendBadly } from './transfer.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -135,17 +136,24 @@ function acceptsGzip(header: string | undefined): boolean {
 }
 
 async function send(response: ServerResponse, answer: Answer, gzip: boolean): Promise<void> {
-  const { status, headers, body } = answer;
+  const { status, headers, body, marks } = answer;
   if (typeof body === 'string') {
     const plain = Buffer.from(body, 'utf8');
     const packed = gzip && plain.length >= GZIP_BYTES_MIN;
     const bytes = packed ? gzipSync(plain) : plain;
-    response.writeHead(status, { ...headers, ...encoding(packed), 'Content-Length': bytes.length });
+    const head = { status, headers: { ...headers, ...encoding(packed) } };
+    if (marks?.transfer !== undefined) return sendBadly(response, head, [bytes], marks.transfer, bytes.length);
+    response.writeHead(status, { ...head.headers, 'Content-Length': bytes.length });
     response.end(bytes);
     return;
   }
-  response.writeHead(status, { ...headers, ...encoding(gzip) });
+  const head = { status, headers: { ...headers, ...encoding(gzip) } };
   const source = Readable.from(body, { objectMode: false });
+  if (marks?.transfer !== undefined) {
+    const chunks: Readable = gzip ? source.pipe(createGzip()) : source;
+    return sendBadly(response, head, chunks, marks.transfer, null);
+  }
+  response.writeHead(status, head.headers);
   await (gzip ? pipeline(source, createGzip(), response) : pipeline(source, response));
 }
 

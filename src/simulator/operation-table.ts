@@ -1,11 +1,11 @@
 /** Which method and path is which operation, which bucket it draws from, and who asks where no header says so. */
 
 import type { XmlElement } from '../platform/xml.ts';
-import type { Operation } from './behaviour.ts';
 import { type Call, type Parts, type Reply, textAt } from './call.ts';
 import { completeClaim, confirmClaim } from './claim-operations.ts';
 import { GET_KEYS_PATH, getKeys } from './entry-list-operation.ts';
 import { createEntry, deleteEntry, getEntry, updateEntry } from './entry-operations.ts';
+import type { Operation } from './operation.ts';
 import { getPolicy, listPolicies } from './policy-operations.ts';
 import {
   createCidSetFile,

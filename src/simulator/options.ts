@@ -7,6 +7,7 @@ import type { CertificateStore } from '../platform/certificate.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import type { XmlSigner } from '../platform/xml-signature.ts';
 import type { Behaviour } from './behaviour.ts';
+import type { FaultPlan } from './fault-plan.ts';
 import type { ServerTls } from './http-server.ts';
 import { DEFAULT_POLICIES, type PolicyLimits } from './token-bucket.ts';
 
@@ -89,6 +90,8 @@ export interface SimulatorOptions {
   readonly participants?: readonly string[] | null;
   /** Consulted before and after every operation, ahead of the faults set through the control interface. */
   readonly behaviour?: Behaviour | null;
+  /** Faults drawn from a seed for every call; null (the default): none. */
+  readonly faultPlan?: FaultPlan | null;
   /** Null (the default): nothing is signed, and signatures of bodies are passed over. */
   readonly signatures?: SimulatorSignatures | null;
   /** Mutual TLS of API and files; null (the default): plain http. The control interface never has it. */
@@ -114,6 +117,7 @@ export interface SimulatorSettings {
   readonly gzip: boolean;
   readonly participants: ReadonlySet<string> | null;
   readonly behaviour: Behaviour | null;
+  readonly faultPlan: FaultPlan | null;
   readonly signatures: SimulatorSignatures | null;
   readonly tls: ServerTls | null;
 }
@@ -140,6 +144,7 @@ export function simulatorSettings(options: SimulatorOptions): SimulatorSettings 
     gzip: options.gzip ?? true,
     participants: options.participants == null ? null : new Set(options.participants),
     behaviour: options.behaviour ?? null,
+    faultPlan: options.faultPlan ?? null,
     signatures: options.signatures ?? null,
     tls: options.tls ?? null,
   };

@@ -96,7 +96,7 @@ export function listCidSetEvents(parts: Parts, call: Call): Reply {
   const limit = limitOf(parts, call.query.get('Limit'));
   const scope = parts.directory.scope(participant, keyType);
   const visibleUntilMs = call.nowMs - parts.settings.logLagMs;
-  const page = scope.log.page({ startMs, endMs, limit, visibleUntilMs });
+  const page = scope.log.page({ startMs, endMs, limit, visibleUntilMs, nowMs: call.nowMs });
   return {
     status: 200,
     name: 'ListCidSetEventsResponse',

@@ -6,6 +6,7 @@
 import { type XmlElement, XmlInvalid } from '../platform/xml.ts';
 import { SignatureRefused, verifiedXml } from '../platform/xml-signature-verification.ts';
 import type { Answer } from './answer.ts';
+import { falselySigned } from './false-signature.ts';
 import type { SimulatorSettings } from './options.ts';
 import { Problem } from './problem.ts';
 
@@ -26,7 +27,9 @@ export function signedDocument({ signatures, clock }: Settings, document: XmlEle
 export function signedAnswer({ signatures }: Settings, answer: Answer): Answer {
   if (signatures === null || typeof answer.body !== 'string' || !/xml/.test(answer.headers['Content-Type'] ?? '')) return answer;
   try {
-    return { ...answer, body: signatures.sign(answer.body) };
+    const fault = answer.marks?.signature;
+    const body = fault === undefined ? signatures.sign(answer.body) : falselySigned(answer.body, fault, signatures.sign);
+    return { ...answer, body };
   } catch (error) {
     if (error instanceof XmlInvalid) return answer;
     throw error;

@@ -5,13 +5,14 @@ import type { FaultScript } from './behaviour.ts';
 import type { Parts } from './call.ts';
 import type { Scoped, SimulatorState } from './control.ts';
 import type { DirectoryScope } from './directory.ts';
+import type { PlannedFaults } from './fault-plan.ts';
 import { FILE_VARIANTS } from './file-variant.ts';
 import { entryMarks, entryTampering, logTampering } from './tampering.ts';
 
 /** The control of a running simulator; `counts` are the API's own. */
 export function simulatorState(
   parts: Parts,
-  faults: FaultScript,
+  { script, planned }: { readonly script: FaultScript; readonly planned: PlannedFaults },
   counts: () => Readonly<Record<string, number>>,
 ): SimulatorState {
   const { directory } = parts;
@@ -25,8 +26,14 @@ export function simulatorState(
         throw new TypeError(`file variant: "${variant}" is none of ${FILE_VARIANTS.join(', ')}`);
       parts.files.plan(variant, times);
     },
-    addFault: faults.add,
-    clearFaults: faults.clear,
+    addFault: script.add,
+    clearFaults: () => {
+      script.clear();
+      planned.begin(null);
+      parts.files.unplan();
+    },
+    planFaults: planned.begin,
+    drawnFaults: planned.drawn,
     setTokens: parts.buckets.set,
     activeEntries: (filter) => activeEntries(directory.scopes(), filter ?? {}),
     entryByKey: (key) => {

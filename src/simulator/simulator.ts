@@ -12,10 +12,12 @@ import type { SimulatorState } from './control.ts';
 import { controlHandler } from './control-server.ts';
 import { createDirectory } from './directory.ts';
 import { GET_KEYS_PATH } from './entry-list-operation.ts';
+import { plannedFaults } from './fault-plan.ts';
 import { fileHandler } from './file-server.ts';
 import { type HttpHandler, type HttpListener, type ListenOptions, listen } from './http-server.ts';
 import { LOOPBACK, type SimulatorOptions, type SimulatorSettings, simulatorSettings } from './options.ts';
 import { seededRandom } from './random.ts';
+import { sentinels } from './sentinel.ts';
 import { simulatorState } from './simulator-state.ts';
 import { tokenBuckets } from './token-bucket.ts';
 
@@ -63,10 +65,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const listeners: HttpListener[] = [];
   let filesUrl = '';
   const parts = simulatorParts(settings, () => filesUrl);
-  const faults = faultScript();
-  const behaviours: Behaviour[] = settings.behaviour === null ? [faults] : [settings.behaviour, faults];
+  const script = faultScript();
+  const planned = plannedFaults((variant) => parts.files.plan(variant, 1));
+  planned.begin(settings.faultPlan);
+  const own = settings.behaviour === null ? [] : [settings.behaviour];
+  const behaviours: Behaviour[] = [...own, script, sentinels(() => settings.clock.now().getTime()), planned];
   const api = createApi(parts, behaviours);
-  const state = simulatorState(parts, faults, api.counts);
+  const state = simulatorState(parts, { script, planned }, api.counts);
 
   async function close(): Promise<void> {
     await Promise.all(listeners.splice(0).map((listener) => listener.close()));

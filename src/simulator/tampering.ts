@@ -41,7 +41,8 @@ export function entryTampering(parts: Parts): EntryTampering {
   }
 
   function change(changed: { remove?: EntryRecord; add?: EntryRecord }, options: TamperOptions | undefined): void {
-    directory.apply({ ...changed, log: options?.log ?? false, atMs: options?.at?.getTime() ?? nowMs() });
+    const late = options?.listedAfterMs === undefined ? {} : { listedAfterMs: options.listedAfterMs };
+    directory.apply({ ...changed, log: options?.log ?? false, atMs: options?.at?.getTime() ?? nowMs(), ...late });
   }
 
   return {
@@ -74,7 +75,7 @@ export function entryTampering(parts: Parts): EntryTampering {
   };
 }
 
-type LogTampering = Pick<SimulatorState, 'corruptVSync' | 'freezeVerifiers' | 'freezeLog' | 'dropEvents'>;
+type LogTampering = Pick<SimulatorState, 'corruptVSync' | 'freezeVerifiers' | 'freezeLog' | 'dropEvents' | 'repeatEvents'>;
 
 /** What DICT says of itself: its VSync and its event log. */
 export function logTampering(parts: Parts): LogTampering {
@@ -91,6 +92,7 @@ export function logTampering(parts: Parts): LogTampering {
     },
     freezeLog: (scope, frozen) => scopeOf(scope).log.freeze(frozen),
     dropEvents: (scope, cids) => scopeOf(scope).log.drop(new Set(cids)),
+    repeatEvents: (scope, cids) => scopeOf(scope).log.repeat(new Set(cids)),
   };
 }
 

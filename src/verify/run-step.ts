@@ -1,7 +1,7 @@
 /** What every step of a verification shares: its dependencies, what follows from a run's row, and what a failing DICT leads to. */
 
 import type { DictApi } from '../dict/api.ts';
-import { DictError } from '../dict/errors.ts';
+import { DictError, RETRY_AFTER_MAX_SEC } from '../dict/errors.ts';
 import { appendOutbox } from '../ledger/outbox.ts';
 import { assert } from '../platform/assert.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
@@ -67,14 +67,18 @@ export async function afterFailure(
   const { clock, settings } = deps;
   const limited = cause.kind === 'RateLimited';
   const failures = run.progress.failures + 1;
-  if (cause.remedy === 'retry' && failures < (limited ? rateLimitedTries : settings.triesMax)) {
+  const askedSec = cause.retryAfterSec ?? 0;
+  const worthwhile = cause.remedy === 'retry' && askedSec <= RETRY_AFTER_MAX_SEC;
+  if (worthwhile && failures < (limited ? rateLimitedTries : settings.triesMax)) {
     const doubled = settings.firstRetryMs * 2 ** (failures - 1);
-    const waitMs = Math.max(doubled, (cause.retryAfterSec ?? 0) * 1_000, limited ? rateLimitedWaitMs : 0);
+    const waitMs = Math.max(doubled, askedSec * 1_000, limited ? rateLimitedWaitMs : 0);
     return proceed(deps, run, { ...run.progress, failures, dueAt: new Date(clock.now().getTime() + waitMs) });
   }
   const status = cause.status === 0 ? '' : ` (HTTP ${cause.status})`;
   const tries = failures === 1 ? 'try' : 'tries';
-  const reason = `${cause.kind}${status} after ${failures} ${tries}: ${cause.message}`;
+  const correlation = cause.correlationId === null ? '' : ` (correlation id ${cause.correlationId})`;
+  const asked = askedSec > RETRY_AFTER_MAX_SEC ? `; DICT asks to be left alone for ${askedSec} s` : '';
+  const reason = `${cause.kind}${status} after ${failures} ${tries}: ${cause.message}${correlation}${asked}`;
   const evidence = { error: cause.kind, status: cause.status, correlation_id: cause.correlationId };
   return concludeRun(deps, run, { outcome: outcomeOf(reason), located: [], position: null, evidence });
 }

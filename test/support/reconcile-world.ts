@@ -9,13 +9,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import type { TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { Signatures } from '../../src/bridge/answer-signature.ts';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
+import type { TransportLimits } from '../../src/bridge/dict-transport.ts';
+import type { RetryPolicy } from '../../src/bridge/retry.ts';
 import { cidToHex, computeCid } from '../../src/cid/cid.ts';
 import type { DictApi } from '../../src/dict/api.ts';
 import type { Entry } from '../../src/dict/entry.ts';
 import type { KeyType } from '../../src/dict/key-type.ts';
-import { participant } from '../../src/dict/participant.ts';
+import { type Participant, participant } from '../../src/dict/participant.ts';
 import { type SampleEntry, sampleEntries } from '../../src/dict/sample-entries.ts';
 import { flatEntry } from '../../src/event/flat-entry.ts';
 import type { FlowContext } from '../../src/flow/context.ts';
@@ -24,6 +27,7 @@ import { verification } from '../../src/flow/verification.ts';
 import { readEntry, writeEntries } from '../../src/ingest/entry-store.ts';
 import { ingestBatch } from '../../src/ingest/ingest-batch.ts';
 import { ensureParticipants } from '../../src/ingest/participant-store.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';
 import { type Opening, openReconciliation } from '../../src/reconcile/opening.ts';
 import { RECONCILE_DEFAULTS, type ReconcileDeps, type ReconcileSettings, type Rung } from '../../src/reconcile/reconciliation.ts';
@@ -46,11 +50,18 @@ export interface ReconcileWorldOptions {
   /** Keys that both sides have from the start. Default 40. */
   readonly keys?: number;
   readonly keyType?: KeyType;
+  readonly participant?: Participant;
   readonly settings?: Partial<ReconcileSettings>;
   readonly verify?: Partial<VerifySettings>;
   readonly simulator?: SimulatorOptions;
   /** What the bridge signs with and whom it trusts. Default: nothing and nobody. */
   readonly signatures?: Signatures;
+  /** Limits of the network. Default: the bridge's. */
+  readonly limits?: Partial<TransportLimits>;
+  /** How often the bridge tries a call again by itself. Default: never, so that the flow's own patience shows. */
+  readonly retry?: Partial<RetryPolicy>;
+  /** Whether time passes while the bridge waits (for tokens, between tries). Default: it stands still, and nothing may have to wait. */
+  readonly bridgeWaits?: boolean;
   /** Wraps the API that the stages see. */
   readonly dict?: (dict: DictApi) => DictApi;
 }
@@ -76,17 +87,19 @@ export async function reconcileWorld(t: TestContext, options: ReconcileWorldOpti
 type WorldParts = Awaited<ReturnType<typeof worldParts>>;
 
 async function worldParts(t: TestContext, options: ReconcileWorldOptions) {
-  const scope: Scope = { ...SCOPE, keyType: options.keyType ?? SCOPE.keyType };
+  const { participant = SCOPE.participant, keyType = SCOPE.keyType } = options;
+  const scope: Scope = { participant, keyType };
   const database = await testDatabase(t);
   const clock = steppedClock();
   const simulator = await startSimulator({ clock, policies: null, ...options.simulator });
   const client = createDictClient({
     apiUrl: simulator.apiUrl,
     filesHosts: ['127.0.0.1'],
-    clock,
+    clock: options.bridgeWaits === true ? passingClock(clock) : clock,
     random: () => 0.5,
-    retry: { triesMax: 1 },
+    retry: { triesMax: 1, ...options.retry },
     budget: { policies: 'configured', rates: plenty },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.signatures === undefined ? {} : { signatures: options.signatures }),
   });
   const workDirectory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-reconcile-'));
@@ -160,6 +173,18 @@ function worldActions({ scope, database, clock, state, deps, steps }: WorldParts
 
 function contextOf(clock: ReturnType<typeof steppedClock>, steps: AllSteps): FlowContext<AllSteps> {
   return { steps, sleep: async (ms) => pass(clock, ms), waitForWake: async (ms) => pass(clock, ms) };
+}
+
+/** Whoever sleeps on it moves the world's time. */
+function passingClock(clock: ReturnType<typeof steppedClock>): Clock {
+  return {
+    now: () => clock.now(),
+    sleep: async (ms, signal) => {
+      await setImmediate();
+      signal?.throwIfAborted();
+      pass(clock, ms);
+    },
+  };
 }
 
 function pass(clock: ReturnType<typeof steppedClock>, ms: number): void {
