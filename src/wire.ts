@@ -10,8 +10,7 @@ import type { BucketStore } from './bridge/bucket-store.ts';
 import { SILENT_OBSERVER } from './bridge/call-observer.ts';
 import { createDictClient, type DictReadClientOptions } from './bridge/dict-client.ts';
 import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
-import { createBridgeClient } from './bridge/grpc/bridge-client.ts';
-import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
+import type { ChannelFiles } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import { redisBuckets } from './bridge/redis-buckets.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
@@ -117,11 +116,13 @@ export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'
  */
 export async function openDict(deps: DictDeps, watch: Watch = UNWATCHED): Promise<OpenedDict> {
   const { bridge } = deps.config;
-  return bridge.url === null ? await openDictHere(deps, watch) : bridgeClientOf(bridge, bridge.url);
+  return bridge.url === null ? await openDictHere(deps, watch) : await bridgeClientOf(bridge, bridge.url);
 }
 
-/** DICT through a bridge. Ends the command where its files cannot be used. */
-function bridgeClientOf(bridge: Config['bridge'], url: string): OpenedDict {
+/** DICT through a bridge; gRPC is loaded where one is configured only. Ends the command where its files cannot be used. */
+async function bridgeClientOf(bridge: Config['bridge'], url: string): Promise<OpenedDict> {
+  const { createBridgeClient } = await import('./bridge/grpc/bridge-client.ts');
+  const { clientCredentials } = await import('./bridge/grpc/channel-files.ts');
   try {
     return createBridgeClient({
       url,
