@@ -13,8 +13,8 @@ import { createDictClient, type DictReadClientOptions } from './bridge/dict-clie
 import { signaturesFromFiles, tlsFromFiles } from './bridge/dict-keys.ts';
 import { createTransport, type TlsSource } from './bridge/dict-transport.ts';
 import { createEntryListingClient, LISTING_ANSWER_BYTES_MAX, LISTING_CALL_MS } from './bridge/entry-listing-client.ts';
-import { type BridgeClient, createBridgeClient } from './bridge/grpc/bridge-client.ts';
-import { type ChannelFiles, clientCredentials } from './bridge/grpc/channel-files.ts';
+import type { BridgeClient } from './bridge/grpc/bridge-client.ts';
+import type { ChannelFiles } from './bridge/grpc/channel-files.ts';
 import type { PolicyName } from './bridge/rate-budget.ts';
 import { redisBuckets } from './bridge/redis-buckets.ts';
 import type { BucketRates } from './bridge/token-bucket.ts';
@@ -122,11 +122,13 @@ export type DictDeps = Pick<Base, 'config' | 'clock'> & Partial<Pick<Base, 'log'
  */
 export async function openDict(deps: DictDeps, watch: Watch = UNWATCHED): Promise<OpenedDict> {
   const { bridge } = deps.config;
-  return bridge.url === null ? await openDictHere(deps, watch) : bridgeClientOf(bridge, bridge.url);
+  return bridge.url === null ? await openDictHere(deps, watch) : await bridgeClientOf(bridge, bridge.url);
 }
 
-/** DICT through a bridge. Ends the command where its files cannot be used. */
-function bridgeClientOf(bridge: Config['bridge'], url: string): BridgeClient {
+/** DICT through a bridge; gRPC is loaded where one is configured only. Ends the command where its files cannot be used. */
+async function bridgeClientOf(bridge: Config['bridge'], url: string): Promise<BridgeClient> {
+  const { createBridgeClient } = await import('./bridge/grpc/bridge-client.ts');
+  const { clientCredentials } = await import('./bridge/grpc/channel-files.ts');
   try {
     return createBridgeClient({
       url,
@@ -232,9 +234,9 @@ export interface OpenedListing extends Pick<ListingDeps, 'listingSettings'> {
  * The paged listing of entries that the configuration names: through a bridge where one is configured, else from this process. Ends the
  * command where there is none: API v2 of DICT does not offer it.
  */
-export function openEntryListing(deps: DictDeps): OpenedListing {
+export async function openEntryListing(deps: DictDeps): Promise<OpenedListing> {
   const { bridge } = deps.config;
-  if (bridge.url !== null) return { listing: bridgeClientOf(bridge, bridge.url), listingSettings: LISTING_DEFAULTS };
+  if (bridge.url !== null) return { listing: await bridgeClientOf(bridge, bridge.url), listingSettings: LISTING_DEFAULTS };
   const listing = openEntryListingHere(deps);
   if (listing === null) {
     throw new CommandFailed(

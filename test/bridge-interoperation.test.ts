@@ -87,6 +87,13 @@ describe('a gRPC client in Python', { skip }, () => {
       assert.deepEqual(services, ['dict.bridge.v1.BridgeService', 'grpc.health.v1.Health']);
       assert.deepEqual(await python.ask({ call: 'health', service: 'dict.bridge.v1.BridgeService' }), { status: 'SERVING' });
       assert.deepEqual(await python.ask({ call: 'health', service: 'nobody' }), { code: 'NOT_FOUND' });
+      // Strict clients refuse a whole file over the wrong name of a map's implicit entry.
+      for (const [message, maps] of [
+        ['google.rpc.ErrorInfo', { metadata: 'MetadataEntry' }],
+        ['grpc.health.v1.HealthListResponse', { statuses: 'StatusesEntry' }],
+      ]) {
+        assert.deepEqual(await python.ask({ call: 'maps', message }), { maps });
+      }
 
       const { vsync } = simulator.state.vsync(scope);
       const verifiers = [

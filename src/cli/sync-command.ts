@@ -176,7 +176,7 @@ async function sync(io: Io, base: Base, options: SyncOptions, progress: Progress
   if (participants.length === 0) {
     throw new CommandFailed('sync: the base knows no participant; "dict-vsync import FILE" loads one', 2);
   }
-  const listing = openEntryListing(base);
+  const listing = await openEntryListing(base);
   const dict = await openDict(base);
   try {
     const deps = { ...synchronisationDeps(base, dict, io.signal), ...listing, suspendOnWait: options.wait !== true };

@@ -2,6 +2,7 @@
 reflection tells. Reads one call a line from standard input, as JSON, and answers each with a line of JSON.
 
     {"call": "services"}
+    {"call": "maps", "message": "..."}
     {"call": "health", "service": "..."}
     {"call": "VerifySync", "request": {...}, "timeout": 5}
 
@@ -61,6 +62,13 @@ def health(channel, order):
     return {"status": health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}
 
 
+def maps_of(pool, order):
+    """The message's map fields, each with the name of its implicit entry, as reflection describes them."""
+    fields = pool.FindMessageTypeByName(order["message"]).fields
+    entries = [field for field in fields if field.message_type is not None and field.message_type.GetOptions().map_entry]
+    return {"maps": {field.name: field.message_type.name for field in entries}}
+
+
 def credentials_of(arguments):
     files = [open(name, "rb").read() for name in arguments]
     authority, key, certificate = files + [None] * (3 - len(files))
@@ -76,6 +84,8 @@ def main():
         order = json.loads(line)
         if order["call"] == "services":
             answer = {"services": sorted(reflection.get_services())}
+        elif order["call"] == "maps":
+            answer = maps_of(pool, order)
         elif order["call"] == "health":
             answer = health(channel, order)
         else:
