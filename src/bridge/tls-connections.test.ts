@@ -76,6 +76,42 @@ describe('mutual TLS', () => {
     }
   });
 
+  it('names the host that it asks for, and wants the certificate to be for that name', async (t) => {
+    for (const [hosts, accepted] of [
+      [['localhost'], true],
+      [['127.0.0.1', 'dict.example'], false],
+    ] as const) {
+      const dict = await scriptedDict(t, demandingServer(authority.issue({ hosts })));
+      const asked: unknown[] = [];
+      dict.play((response, received) => {
+        // As above.
+        asked.push((response.socket as TLSSocket & { readonly servername?: unknown }).servername);
+        emptyPage(response, received);
+      });
+      const client = tlsClient(t, dict.apiUrl.replace('127.0.0.1', 'localhost'), identity(t));
+      const outcome = await client.listCidSetEvents(request).then(
+        () => 'read',
+        (error: unknown) => (error instanceof DictError ? error.kind : String(error)),
+      );
+      assert.deepEqual([outcome, asked], accepted ? ['read', ['localhost']] : ['ServerNameMismatch', []]);
+    }
+  });
+
+  it('carries files from another host over the same certificates', async (t) => {
+    const [api, files] = [await scriptedDict(t, demandingServer()), await scriptedDict(t, demandingServer())];
+    const shown: unknown[] = [];
+    files.play((response) => {
+      // As above.
+      shown.push((response.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256);
+      response.writeHead(200).end('a file');
+    });
+    const client = tlsClient(t, api.apiUrl, identity(t), { filesHosts: [files.host] });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of client.downloadCidSetFile({ url: `https://${files.host}/x`, bytesMax: 100 })) pieces.push(piece);
+    assert.equal(Buffer.concat(pieces).toString(), 'a file');
+    assert.deepEqual(shown, [participantCertificate.certificate.fingerprint256]);
+  });
+
   it('shows none where none is demanded', async (t) => {
     const { cert, key } = demandingServer();
     const dict = await scriptedDict(t, { cert, key });

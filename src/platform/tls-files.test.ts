@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { describe, it } from 'node:test';
@@ -152,6 +153,36 @@ describe('leadsTo', () => {
     assert.ok(!leadsTo([], [server, ours.certificate]));
     const namesake = tlsAuthority('ours');
     assert.ok(!leadsTo(anchors, [namesake.issue().certificate, namesake.certificate]), 'the same name, another key');
+  });
+
+  it('takes none for an authority that does not say that it is one', { skip: opensslMissing() ?? false }, (t) => {
+    const { directory, write } = temporaryFiles(t);
+    write('authority.pem', ours.pem.certificate);
+    write('authority-key.pem', ours.pem.key);
+    const openssl = (...parameters: string[]) => execFileSync('openssl', parameters, { cwd: directory, stdio: 'ignore' });
+    /** Without any extension, so that nothing says what its key may be used for. */
+    const issue = (name: string, issuer: string): X509Certificate => {
+      openssl(
+        'req',
+        '-newkey',
+        'rsa:2048',
+        '-nodes',
+        '-keyout',
+        `${name}-key.pem`,
+        '-out',
+        `${name}.csr`,
+        '-subj',
+        `/CN=${name}`,
+      );
+      const from = ['-CA', `${issuer}.pem`, '-CAkey', `${issuer}-key.pem`, '-CAcreateserial'];
+      openssl('x509', '-req', '-in', `${name}.csr`, ...from, '-days', '2', '-out', `${name}.pem`);
+      return new X509Certificate(readFileSync(path.join(directory, `${name}.pem`)));
+    };
+    const mere = issue('mere', 'authority');
+    const forged = issue('forged', 'mere');
+    assert.ok(forged.checkIssued(mere) && forged.verify(mere.publicKey));
+    assert.ok(leadsTo(anchors, [mere]));
+    assert.ok(!leadsTo(anchors, [forged, mere]));
   });
 
   it('takes no certificate of a server for an authority', () => {
