@@ -11,7 +11,7 @@ import { loadConfig } from '../src/config.ts';
 import { OURS } from '../src/demo/settings.ts';
 import { openWorld } from '../src/demo/world.ts';
 import { DictError } from '../src/dict/errors.ts';
-import { openDict } from '../src/wire.ts';
+import { openDict } from '../src/wire-dict.ts';
 import { runLine } from './support/command-run.ts';
 
 /** Of this process alone: other demos may come and go at the same time. */

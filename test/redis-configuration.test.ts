@@ -12,7 +12,7 @@ import { DictError } from '../src/dict/errors.ts';
 import { participant } from '../src/dict/participant.ts';
 import { scaledClock } from '../src/platform/clock.ts';
 import { type Simulator, startSimulator } from '../src/simulator/simulator.ts';
-import { type OpenedDict, openDict } from '../src/wire.ts';
+import { type OpenedDict, openDict } from '../src/wire-dict.ts';
 import { redisMissing } from './support/foreign-programs.ts';
 import { testRedis } from './support/redis-server.ts';
 

@@ -12,7 +12,8 @@ import { type Config, ConfigRefused, loadConfig } from '../config.ts';
 import { scaledClock, systemClock } from '../platform/clock.ts';
 import { KeyFileRefused } from '../platform/key-files.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
-import { channelFilesOf, type DictDeps, openDictHere, openEntryListingHere, type Watch, withMetrics } from '../wire.ts';
+import { withMetrics } from '../wire.ts';
+import { channelFilesOf, type DictDeps, openDictHere, openEntryListingHere, type Watch } from '../wire-dict.ts';
 import { CommandFailed, type Io } from './io.ts';
 
 const securities: Readonly<Record<ServerSecurity, string>> = {

@@ -14,7 +14,8 @@ import {
   readReview,
   readReviews,
 } from '../reconcile/review-store.ts';
-import { type Base, openDict, withBase } from '../wire.ts';
+import { type Base, withBase } from '../wire.ts';
+import { openDict } from '../wire-dict.ts';
 import { namedOperator, operatorOption, reasonOption, uuidArgument } from './decision-options.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { participantOption } from './scope-option.ts';

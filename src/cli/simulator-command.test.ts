@@ -14,7 +14,7 @@ import { DictError } from '../dict/errors.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
 import { systemClock } from '../platform/clock.ts';
-import { openDict } from '../wire.ts';
+import { openDict } from '../wire-dict.ts';
 import { simulatorCommand } from './simulator-command.ts';
 
 const PSP = '00038166';

@@ -12,7 +12,8 @@ import { readListing, readOpenListing, setListingPaused } from '../reconcile/lis
 import type { VSyncResult } from '../report/vsync.ts';
 import { FlowSuspended } from '../runner/in-process-runner.ts';
 import { runVSync, type VSyncRunDeps } from '../runner/vsync-run.ts';
-import { type Base, openDict, openEntryListing, synchronisationDeps, withBase } from '../wire.ts';
+import { type Base, synchronisationDeps, withBase } from '../wire.ts';
+import { openDict, openEntryListing } from '../wire-dict.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';

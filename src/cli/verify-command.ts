@@ -9,7 +9,8 @@ import { endExpiredWindows, WindowRefused } from '../verify/maintenance-window.t
 import type { VerificationOutcome } from '../verify/outcome.ts';
 import { VerificationRefused, type VerifyDeps } from '../verify/steps.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
-import { type Base, type OpenedDict, openDict, verifySettingsOf, withBase } from '../wire.ts';
+import { type Base, verifySettingsOf, withBase } from '../wire.ts';
+import { type OpenedDict, openDict } from '../wire-dict.ts';
 import { CommandFailed, type Io } from './io.ts';
 import { scopesOfBase } from './known-scopes.ts';
 import { operatorOf } from './operator.ts';

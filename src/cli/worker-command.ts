@@ -3,7 +3,8 @@
 import { Command } from 'commander';
 import { systemActor } from '../ledger/audit.ts';
 import { runWorker } from '../runner/worker.ts';
-import { type Base, openDict, synchronisationDeps, type Watch, withBase, withMetrics } from '../wire.ts';
+import { type Base, synchronisationDeps, withBase, withMetrics } from '../wire.ts';
+import { openDict, type Watch } from '../wire-dict.ts';
 import type { Io } from './io.ts';
 import { scopesOf } from './scope-option.ts';
 

@@ -12,7 +12,8 @@ import { systemClock } from '../platform/clock.ts';
 import { initDemoKeys } from '../simulator/demo-keys.ts';
 import { dictSide, participantSettings } from '../simulator/demo-sides.ts';
 import { type Simulator, startSimulator } from '../simulator/simulator.ts';
-import { type Base, dictClientOptions, type OpenedDict, openBase, openDict } from '../wire.ts';
+import { type Base, openBase } from '../wire.ts';
+import { dictClientOptions, type OpenedDict, openDict } from '../wire-dict.ts';
 import { DEMO, type DemoOptions } from './settings.ts';
 import { type StoryClock, storyClock } from './story-clock.ts';
 

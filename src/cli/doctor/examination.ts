@@ -10,7 +10,7 @@ import type { OpenedDatabase } from '../../platform/postgres/database-access.ts'
 import type { Scope } from '../../vsync/scope.ts';
 import { vsyncToHex } from '../../vsync/vsync.ts';
 import { readAllVSyncs } from '../../vsync/vsync-store.ts';
-import { dictClientOptions } from '../../wire.ts';
+import { dictClientOptions } from '../../wire-dict.ts';
 import { CommandFailed, type Io } from '../io.ts';
 import { checkSigning, checkTls, checkTrustStore } from './certificates.ts';
 import { checkDatabase } from './database.ts';
