@@ -127,7 +127,12 @@ export class TokenQueue {
     try {
       const turn = await this.bucket.take(wanted);
       this.#unreachable = null;
-      if (turn.kind === 'unknown') return (await this.#deps.onUnknown()) ? 0 : RETRY_MS;
+      if (turn.kind === 'unknown') {
+        if (!(await this.#deps.onUnknown())) return RETRY_MS;
+        // Nobody could be served before the bucket was known: that was no turn, also for who will not wait at all.
+        this.#turns -= 1;
+        return 0;
+      }
       for (const lease of turn.leases) this.#grant(lease);
       this.#deps.observer.onTokens?.({ available: turn.available, capacity: turn.capacity });
       const served = turn.leases.length === wanted.person + wanted.verification + wanted.routine;
