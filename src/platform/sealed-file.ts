@@ -92,18 +92,41 @@ export async function createSealedFile(path: string, seal: Seal, segmentBytes = 
   };
 }
 
+/** How many segments the file has by its size, which proves nothing yet; `ENOENT` where there is no file. */
+export function countSegments(path: string, seal: Seal): number {
+  const file = openSync(path, 'r');
+  try {
+    const { segmentBytes, sizeBytes } = readHeader(file, seal);
+    return Math.ceil((sizeBytes - headerBytes) / (overheadBytes + segmentBytes));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Segments from the first of these up to but without the second; by default all. */
+export interface SegmentRange {
+  readonly from?: number;
+  /** Where it is given, the file's end is not looked for: whoever reads the rest proves it. */
+  readonly to?: number;
+}
+
 /**
- * The whole content, segment by segment, each proven before it is handed out; it is valid until the next one. Throws
+ * The content, segment by segment, each proven before it is handed out; it is valid until the next one. Throws
  * `SealedFileRefused` at the first segment that is not right; `ENOENT` where there is no file.
  */
-export function* readSealedFile(path: string, seal: Seal): Generator<Buffer, void, undefined> {
+export function* readSealedFile(
+  path: string,
+  seal: Seal,
+  { from = 0, to = Number.POSITIVE_INFINITY }: SegmentRange = {},
+): Generator<Buffer, void, undefined> {
   const file = openSync(path, 'r');
   try {
     const { header, id, segmentBytes, sizeBytes } = readHeader(file, seal);
     const record = Buffer.alloc(overheadBytes + segmentBytes);
-    let at = headerBytes;
+    // All but the last one are full.
+    let at = headerBytes + from * record.length;
     // Ends with the last segment, or at the file's end.
-    for (let number = 0; ; number++) {
+    for (let number = from; number < to; number++) {
       const bytes = readFully(file, record, Math.min(record.length, sizeBytes - at), at);
       if (bytes < overheadBytes) throw new SealedFileRefused('truncated', `ends before or within segment ${number}`);
       const place = readPlace(record);

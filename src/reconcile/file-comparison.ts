@@ -7,22 +7,19 @@
  * not hashed again.
  */
 
-import { setImmediate } from 'node:timers/promises';
 import { asCid, type Cid, cidToHex } from '../cid/cid.ts';
 import { cidFingerprint } from '../ledger/masking.ts';
 import type { Sql } from '../platform/postgres/database.ts';
-import { readSealedFile, type Seal, SealedFileRefused } from '../platform/sealed-file.ts';
+import { SealedFileRefused } from '../platform/sealed-file.ts';
 import { activeCidsInBuckets } from '../vsync/active-cids.ts';
 import { type BucketsAsOf, readBuckets } from '../vsync/bucket-store.ts';
 import { type Buckets, differingBuckets } from '../vsync/buckets.ts';
-import { collectLines, foldLines, type LineReader } from '../vsync/cid-lines.ts';
+import { collectLines } from '../vsync/cid-lines.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused, refuseLine } from './cid-set-file.ts';
 import { loneDifferences } from './lone-difference.ts';
-
-/** After so many segments, some milliseconds, others have their turn. */
-const segmentsPerTurn = 8;
+import { foldSealedLines, readSealedLines, type StoredFile } from './sealed-lines.ts';
 
 /** CIDs that one side alone has, as hex. */
 export interface SetDifference {
@@ -57,12 +54,6 @@ interface Limits {
   readonly onRefused?: (refusal: SealedFileRefused) => void;
 }
 
-/** Where it lies and what opens it. */
-interface StoredFile {
-  readonly path: string;
-  readonly seal: Seal;
-}
-
 /**
  * Compares the file of that digest with our CIDs as of the present seq; null where the file is not there, or is another one, or was
  * changed. Throws `FileRefused` over duplicate lines, which it names, and over too many differences.
@@ -70,7 +61,7 @@ interface StoredFile {
 export async function compareFile(sql: Sql, scope: Scope, expected: ExpectedFile, limits: Limits): Promise<Comparison | null> {
   const file: StoredFile = { path: expected.path, seal: { key: expected.key, context: expected.sha256 } };
   try {
-    const [folded, ours] = await Promise.all([foldFile(file, limits.onProgress), readBuckets(sql, scope)]);
+    const [folded, ours] = await Promise.all([foldSealedLines(file, limits.onProgress), readBuckets(sql, scope)]);
     return await compareBuckets(sql, scope, { file, folded, ours }, limits);
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
@@ -78,12 +69,6 @@ export async function compareFile(sql: Sql, scope: Scope, expected: ExpectedFile
     limits.onRefused?.(cause);
     return null;
   }
-}
-
-async function foldFile(file: StoredFile, onProgress: () => Promise<void>): Promise<LineBuckets> {
-  const reader = foldLines(refuseLine);
-  await readLines(file, reader, onProgress);
-  return reader.buckets;
 }
 
 interface Sides {
@@ -168,7 +153,7 @@ async function linesOf(
     if (before !== undefined) throw duplicated(cid, before, line);
     lines.set(hex, line);
   };
-  await readLines(file, collectLines(buckets, onFound, refuseLine), onProgress);
+  await readSealedLines(file, collectLines(buckets, onFound, refuseLine), onProgress);
   return lines;
 }
 
@@ -178,19 +163,4 @@ function duplicated(cid: Cid, first: number, second: number): FileRefused {
     'duplicated',
     `lines ${first} and ${second} hold the same CID (fingerprint ${cidFingerprint(asCid(cid))})`,
   );
-}
-
-/**
- * The whole file through a reader. Read and decrypted on this thread, a little at a time: what another one reads lies in another
- * processor's cache, which was measured to cost as much again as folding it.
- */
-async function readLines(file: StoredFile, reader: LineReader, onProgress: () => Promise<void>): Promise<void> {
-  let read = 0;
-  for (const segment of readSealedFile(file.path, file.seal)) {
-    reader.read(segment);
-    if (read++ % segmentsPerTurn !== 0) continue;
-    await onProgress();
-    await setImmediate();
-  }
-  reader.end();
 }
