@@ -73,6 +73,17 @@ async function bridgeClientOf(bridge: Config['bridge'], url: string): Promise<Br
   }
 }
 
+/**
+ * Whether the bridge that is configured serves; null where none is. Rejects with a `DictError` where it cannot be asked within that time.
+ */
+export async function bridgeIsServing(bridge: Config['bridge'], limitMs: number): Promise<boolean | null> {
+  if (bridge.url === null) return null;
+  const { bridgeServes } = await import('./bridge/grpc/bridge-health.ts');
+  const { clientCredentials } = await import('./bridge/grpc/channel-files.ts');
+  const credentials = clientCredentials(channelFilesOf(bridge), bridge.url.startsWith('grpcs:'));
+  return bridgeServes({ url: bridge.url, credentials, clock: systemClock, callMs: limitMs });
+}
+
 /** The files of gRPC's own TLS, on either side. */
 export function channelFilesOf(bridge: Config['bridge']): ChannelFiles {
   return {
@@ -208,7 +219,8 @@ async function sharedBucketsOf({ redis, dict, program }: Config): Promise<Shared
   return { store, close: () => store.close().finally(() => connection.close()) };
 }
 
-async function redisOf(redis: Config['redis']): Promise<RedisConnection | null> {
+/** The Redis that the configuration names; null where it names none. Ends the command where it cannot be used. */
+export async function redisOf(redis: Config['redis']): Promise<RedisConnection | null> {
   const { url, user, password, connectTimeoutMs, callTimeoutMs } = redis;
   if (url === null) return null;
   const authorities = redis.authorities === null ? null : authoritiesFrom(redis.authorities);

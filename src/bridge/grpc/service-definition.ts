@@ -13,6 +13,7 @@ import {
 } from '@bufbuild/protobuf';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import { BridgeService } from './generated/dict/bridge/v1/bridge_pb.ts';
+import { Health } from './generated/grpc/health/v1/health_pb.ts';
 
 type Described<Request extends DescMessage, Response extends DescMessage> =
   | DescMethodUnary<Request, Response>
@@ -51,3 +52,6 @@ export const bridgeMethods = {
   listEntries: methodDefinition(method.listEntries),
   getPolicies: methodDefinition(method.getPolicies),
 } as const satisfies Readonly<Record<keyof typeof method, unknown>>;
+
+/** Of the standard health service: what a server says of itself. */
+export const healthCheck = methodDefinition(Health.method.check);
