@@ -81,6 +81,8 @@ interface Pool {
   readonly identity: TlsIdentity | null;
   /** Errors of connections that did not come to stand: nothing was sent. */
   readonly unsent: WeakSet<object>;
+  /** Aborted when everything is closed: an agent that is being closed already knows its calls no more, so that `destroy` ends none. */
+  readonly closing: AbortController;
   /** Whether anything was ever answered over TLS: then our certificate is accepted. */
   accepted: boolean;
 }
@@ -112,6 +114,7 @@ export function createTransport(limits: TransportLimits, tls: TlsSource | null =
     send: (request, signal) => send(wire, request, signal),
     open: (operation, url, headers, signal) => open(wire, { operation, url, headers }, signal),
     close: async () => {
+      for (const { closing } of pools) closing.abort(new errors.ClientDestroyedError());
       await Promise.all([...pools].map(({ agent }) => agent.destroy()));
     },
   };
@@ -136,7 +139,7 @@ function openPool(limits: TransportLimits, identity: TlsIdentity | null): Pool {
     maxHeaderSize: 32 * 1024,
     allowH2: false,
   });
-  return { agent, identity, unsent, accepted: false };
+  return { agent, identity, unsent, closing: new AbortController(), accepted: false };
 }
 
 async function send({ limits, pool }: Wire, request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer> {
@@ -151,7 +154,7 @@ async function send({ limits, pool }: Wire, request: HttpRequest, signal?: Abort
       method,
       headers: { ...request.headers, 'accept-encoding': 'gzip' },
       body: request.body,
-      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+      signal: AbortSignal.any([limit, used.closing.signal, ...(signal === undefined ? [] : [signal])]),
     });
     if (url.protocol === 'https:') used.accepted = true;
     const headers = flattened(answer.headers);
@@ -180,7 +183,7 @@ async function open(
       headers: { ...headers, 'user-agent': 'dict-vsync' },
       headersTimeout: limits.idleMs,
       bodyTimeout: limits.idleMs,
-      signal: signal ?? null,
+      signal: signal === undefined ? used.closing.signal : AbortSignal.any([signal, used.closing.signal]),
     });
     if (url.protocol === 'https:') used.accepted = true;
     return answer;

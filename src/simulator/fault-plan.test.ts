@@ -138,7 +138,7 @@ describe('sentinel values', () => {
     const { simulator, clock } = await started(t);
     for (const [code, outcome] of Object.entries(outcomes)) {
       const before = clock.now().getTime();
-      assert.equal(await answered(simulator.apiUrl, `99999${code}`), outcome, code);
+      assert.equal(await answered(simulator.apiUrl, `99997${code}`), outcome, code);
       assert.equal(clock.now().getTime() - before, code === '001' ? 5_000 : 0);
       assert.equal(await answered(simulator.apiUrl, PSP), '200 answered');
     }
@@ -196,7 +196,7 @@ describe('sentinel values', () => {
 
   it('are signed as any other answer where they are DICT’s word', async (t) => {
     const { simulator, clock } = await started(t, { signatures: dictSide });
-    const response = await fetch(new URL('policies/', simulator.apiUrl), { headers: { 'PI-RequestingParticipant': '99999403' } });
+    const response = await fetch(new URL('policies/', simulator.apiUrl), { headers: { 'PI-RequestingParticipant': '99997403' } });
     const { root } = verifiedXml(parseXml(await response.text()), certificateStore([dictKey.certificate]), clock.now());
     assert.match(childOf(root, 'type')?.text ?? '', /Forbidden$/);
   });

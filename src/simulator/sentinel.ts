@@ -2,7 +2,7 @@
  * Values that always provoke a fault, for whoever develops a client or a screen against the simulator and has no access to its control
  * interface. They are reserved: no participant has such an ISPB, and no hash comes out as such a CID.
  *
- * - participant `99999CCC`: every call of that participant meets the fault with the code CCC of the catalogue (fault.ts);
+ * - participant `99997CCC`: every call of that participant meets the fault with the code CCC of the catalogue (fault.ts);
  * - CID of 61 zeros and CCC: every read of that CID;
  * - key `00000000-0000-4000-8000-000000000CCC` (EVP) or `fault-CCC@example.com` (e-mail): every call about that key;
  * - participant `99998NNN`: every CID set file of that participant comes out in the form numbered NNN of FILE_VARIANTS,
@@ -19,7 +19,7 @@ import { entryRecord } from './directory.ts';
 import { entryXml } from './entry-xml.ts';
 import { type CatalogueEntry, FAULT_CATALOGUE, type Fault, fits } from './fault.ts';
 
-const PARTICIPANT = /^99999([0-9]{3})$/;
+const PARTICIPANT = /^99997([0-9]{3})$/;
 const CID = /^0{61}([0-9]{3})$/;
 const KEY = /^(?:00000000-0000-4000-8000-000000000([0-9]{3})|fault-([0-9]{3})@example\.com)$/;
 
