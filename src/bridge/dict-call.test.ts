@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { answer, problem, type Script, type ScriptedDict, scriptedDict } from '../../test/support/scripted-dict.ts';
 import type { DictApi } from '../dict/api.ts';
 import { DictError } from '../dict/errors.ts';
@@ -185,16 +186,19 @@ describe('limits', () => {
   it("ends with the caller's signal and its reason, at any point", async (t) => {
     const { dict, client } = await setUp(t, { clock: scaledClock(1), limits: { callMs: 5_000 } });
     const reason = new Error('changed my mind');
+    const arrived = async (requests: number): Promise<void> => {
+      while (dict.received.length < requests) await wait(1);
+    };
     dict.play(silence);
     const controller = new AbortController();
     const asked = client.listCidSetEvents(request, { signal: controller.signal });
-    setTimeout(() => controller.abort(reason), 50);
+    void arrived(1).then(() => controller.abort(reason));
     await assert.rejects(asked, reason);
     await assert.rejects(client.listCidSetEvents(request, { signal: controller.signal }), reason);
     dict.play(problem(500, 'InternalServerError'));
     const waiting = new AbortController();
     const retried = client.listCidSetEvents(request, { signal: waiting.signal });
-    setTimeout(() => waiting.abort(reason), 60);
+    void arrived(2).then(() => waiting.abort(reason));
     await assert.rejects(retried, reason);
     assert.equal(dict.received.length, 2);
   });
