@@ -39,7 +39,9 @@ export function summandOf(cid: Cid): bigint {
   let mix = wrap((word(0) ^ wrap((second << 23n) | (second >> 41n))) * 0x9e3779b97f4a7c15n);
   mix = wrap(((mix ^ (mix >> 32n)) + word(2)) * 0xbf58476d1ce4e5b9n);
   mix = wrap(((mix ^ (mix >> 29n)) + word(3)) * 0x94d049bb133111ebn);
-  return mix ^ (mix >> 32n);
+  mix = wrap((mix ^ (mix >> 33n)) * 0xff51afd7ed558ccdn);
+  mix = wrap((mix ^ (mix >> 33n)) * 0xc4ceb9fe1a85ec53n);
+  return mix ^ (mix >> 33n);
 }
 
 /** Adds one CID to the buckets of lines. */
