@@ -144,9 +144,9 @@ function openPool(limits: TransportLimits, identity: TlsIdentity | null): Pool {
 
 async function send({ limits, pool }: Wire, request: HttpRequest, signal?: AbortSignal): Promise<HttpAnswer> {
   signal?.throwIfAborted();
-  const limit = AbortSignal.timeout(limits.callMs);
   const { operation, url, method } = request;
   const used = pool();
+  const limit = callLimit(limits.callMs, used.closing.signal, signal);
   try {
     const answer = await used.agent.request({
       origin: url.origin,
@@ -154,7 +154,7 @@ async function send({ limits, pool }: Wire, request: HttpRequest, signal?: Abort
       method,
       headers: { ...request.headers, 'accept-encoding': 'gzip' },
       body: request.body,
-      signal: AbortSignal.any([limit, used.closing.signal, ...(signal === undefined ? [] : [signal])]),
+      signal: limit.signal,
     });
     if (url.protocol === 'https:') used.accepted = true;
     const headers = flattened(answer.headers);
@@ -162,9 +162,46 @@ async function send({ limits, pool }: Wire, request: HttpRequest, signal?: Abort
     return { status: answer.statusCode, headers, body: await uncompressed(operation, answer.statusCode, headers, bytes, limits) };
   } catch (error) {
     signal?.throwIfAborted();
-    if (limit.aborted) throw new DictError('Timeout', 0, `${operation}: no answer within ${limits.callMs} ms`, { cause: error });
+    if (limit.isOver()) throw new DictError('Timeout', 0, `${operation}: no answer within ${limits.callMs} ms`, { cause: error });
     throw callError(operation, url, used, error);
+  } finally {
+    limit.end();
   }
+}
+
+interface CallLimit {
+  readonly signal: AbortSignal;
+  /** Whether the call's time is over. */
+  isOver(): boolean;
+  /** The call has ended: nothing of this is kept. */
+  end(): void;
+}
+
+/**
+ * Aborted when the call's time is over, when everything is closed, or by the caller. By hand, since `AbortSignal.timeout` and `any` are
+ * kept for the whole time however soon the call has ended.
+ */
+function callLimit(callMs: number, closing: AbortSignal, given: AbortSignal | undefined): CallLimit {
+  const controller = new AbortController();
+  let isOver = false;
+  const onClosing = (): void => controller.abort(closing.reason);
+  const onGiven = (): void => controller.abort(given?.reason);
+  const timer = setTimeout(() => {
+    isOver = true;
+    controller.abort(new DOMException('the call took too long', 'TimeoutError'));
+  }, callMs);
+  if (closing.aborted) onClosing();
+  closing.addEventListener('abort', onClosing);
+  given?.addEventListener('abort', onGiven);
+  return {
+    signal: controller.signal,
+    isOver: () => isOver,
+    end: () => {
+      clearTimeout(timer);
+      closing.removeEventListener('abort', onClosing);
+      given?.removeEventListener('abort', onGiven);
+    },
+  };
 }
 
 async function open(
