@@ -150,7 +150,7 @@ export const bench: Bench = {
       },
     },
   },
-  wanted: { 'undici, nothing read': { atMost: 10, smallAtMost: 30 } },
+  wanted: { 'undici, nothing read': { atMost: 10, smallAtMost: 10 } },
   async prepare(items, directory) {
     const keys = path.join(directory, 'pki');
     initDemoKeys(keys, new Date());
