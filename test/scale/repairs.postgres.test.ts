@@ -8,8 +8,8 @@ import { randomUUID } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { KEY_TYPES, type KeyType } from '../../src/dict/key-type.ts';
 import { testDatabase } from '../support/database.ts';
-import { collectedHeapBytes } from '../support/heap.ts';
-import { OURS, openScaleWorld, type ScaleWorld } from '../support/scale-world.ts';
+import { median, watch } from '../support/scale-watch.ts';
+import { openScaleWorld, type ScaleWorld } from '../support/scale-world.ts';
 
 const keyType = 'EMAIL' satisfies KeyType;
 const others = KEY_TYPES.filter((other) => other !== keyType);
@@ -31,45 +31,13 @@ async function openWorld(t: TestContext): Promise<ScaleWorld> {
   return world;
 }
 
-/** What somebody else meets while the repairs go on; in milliseconds of the world's clock. */
-interface Meanwhile {
-  readonly verificationsMs: number[];
-  readonly personsMs: number[];
-  readonly heapBytes: number[];
-}
-
-/** Verifies the other key types once a minute, looks up an entry as a person does, and measures the heap. */
-async function meanwhile(world: ScaleWorld, signal: AbortSignal): Promise<Meanwhile> {
-  const seen: Meanwhile = { verificationsMs: [], personsMs: [], heapBytes: [] };
-  const timed = async (work: () => Promise<unknown>): Promise<number> => {
-    const begunMs = world.clock.now().getTime();
-    await work();
-    return world.clock.now().getTime() - begunMs;
-  };
-  while (!signal.aborted) {
-    for (const other of others) {
-      const ms = await timed(async () => assert.equal((await world.verify(other)).kind, 'in-sync'));
-      seen.verificationsMs.push(ms);
-    }
-    const looked = { participant: OURS, cid: '0'.repeat(64) };
-    seen.personsMs.push(await timed(() => world.deps.dict.getEntryByCid(looked, { priority: 'person' })));
-    if (await world.isApplying()) seen.heapBytes.push(collectedHeapBytes());
-    await world.clock.sleep(minuteMs, signal).catch(() => {});
-  }
-  return seen;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
 test(`${divergences} approved divergences against a bucket that allows two reads a second`, { timeout: 300_000 }, async (t) => {
   const world = await openWorld(t);
   await world.diverge(changes);
   await world.clock.sleep(6 * minuteMs);
   const over = new AbortController();
   const begunMs = world.clock.now().getTime();
-  const watching = meanwhile(world, over.signal);
+  const watching = watch(world, others, over.signal);
   const approving = world.approve(over.signal);
   const syncId = randomUUID();
   const ended = await world.synchronise(keyType, syncId).finally(() => over.abort());
