@@ -36,6 +36,14 @@ export const inputBytesMax: i32 = foundMax * LINE_BYTES;
 export let lines: i32 = 0;
 /** CIDs that the last `collect` found. */
 export let found: i32 = 0;
+/** Of no meaning: what `touch` reads has to go somewhere, or the compiler leaves it out. */
+export let touched: u32 = 0;
+
+/**
+ * How many lines ahead `fold` fetches the records of. They are four times what the processor's second cache has free, and line by line
+ * each was waited for: 62 to 85 ns a line. Fetched 32 at a time it is 35 to 47 ns; 8 gained less, 64 no more.
+ */
+const AHEAD: i32 = 32;
 
 // The CID of the line read last, as bytes 0 to 15 and 16 to 31.
 let low: v128 = i64x2.splat(0);
@@ -95,18 +103,45 @@ function bucket(): i32 {
   return ((first & 0xff) << 8) | (first >> 8);
 }
 
+/** The bucket that four hex digits name; of other characters, any number below 65,536. */
+// @ts-ignore: decorator
+@inline
+function bucketOfDigits(text: u32): i32 {
+  // Letters have bit 6, and their low four bits count from 1.
+  const values = (text & 0x0f0f0f0f) + ((text >> 6) & 0x01010101) * 9;
+  return ((values & 0xf) << 12) | (values & 0xf00) | ((values & 0xf0000) >> 12) | ((values & 0xf000000) >> 24);
+}
+
+/** Brings the records of these lines into the processor's cache, all at once. */
+// @ts-ignore: decorator
+@inline
+function touch(first: i32, last: i32): void {
+  let words: u32 = 0;
+  for (let at = first; at <= last; at += LINE_BYTES) words += load<u32>(recordsAt + (bucketOfDigits(load<u32>(at)) << 6));
+  touched = words;
+}
+
+/** Adds the line read last to its record. */
+// @ts-ignore: decorator
+@inline
+function foldInto(record: i32): void {
+  v128.store(record, v128.xor(v128.load(record), low));
+  v128.store(record, v128.xor(v128.load(record, 16), high), 16);
+  store<u64>(record, load<u64>(record, RECORD_SUM) + mixed(), RECORD_SUM);
+  store<u32>(record, load<u32>(record, RECORD_COUNT) + 1, RECORD_COUNT);
+}
+
 /** Folds the lines between two positions of the input, up to the first unusual or unfinished one; answers its position. */
 export function fold(from: i32, upto: i32): i32 {
   const start = inputAt + from;
   const end = inputAt + upto - LINE_BYTES;
   let at = start;
-  while (at <= end && readLine(at)) {
-    const record = recordsAt + (bucket() << 6);
-    v128.store(record, v128.xor(v128.load(record), low));
-    v128.store(record, v128.xor(v128.load(record, 16), high), 16);
-    store<u64>(record, load<u64>(record, RECORD_SUM) + mixed(), RECORD_SUM);
-    store<u32>(record, load<u32>(record, RECORD_COUNT) + 1, RECORD_COUNT);
-    at += LINE_BYTES;
+  // Ends: every turn goes through all lines that were touched, or breaks off.
+  while (at <= end) {
+    const last = min(end, at + (AHEAD - 1) * LINE_BYTES);
+    touch(at, last);
+    for (; at <= last && readLine(at); at += LINE_BYTES) foldInto(recordsAt + (bucket() << 6));
+    if (at <= last) break;
   }
   lines = (at - start) / LINE_BYTES;
   return at - inputAt;
@@ -125,15 +160,6 @@ export function settle(): void {
     store<u32>(count, load<u32>(count) + load<u32>(record, RECORD_COUNT));
   }
   memory.fill(recordsAt, 0, BUCKETS * 64);
-}
-
-/** The bucket that four hex digits name; of other characters, any number below 65,536. */
-// @ts-ignore: decorator
-@inline
-function bucketOfDigits(text: u32): i32 {
-  // Letters have bit 6, and their low four bits count from 1.
-  const values = (text & 0x0f0f0f0f) + ((text >> 6) & 0x01010101) * 9;
-  return ((values & 0xf) << 12) | (values & 0xf00) | ((values & 0xf0000) >> 12) | ((values & 0xf000000) >> 24);
 }
 
 /** Whether the 64 characters at `at` are followed by a line feed and have none among them: a line, of whatever. */

@@ -92,62 +92,101 @@ export async function createSealedFile(path: string, seal: Seal, segmentBytes = 
   };
 }
 
-/** How many segments the file has by its size, which proves nothing yet; `ENOENT` where there is no file. */
-export function countSegments(path: string, seal: Seal): number {
-  const file = openSync(path, 'r');
-  try {
-    const { segmentBytes, sizeBytes } = readHeader(file, seal);
-    return Math.ceil((sizeBytes - headerBytes) / (overheadBytes + segmentBytes));
-  } finally {
-    closeSync(file);
-  }
+/** The segments of a whole file, in whatever order: each thread of several opens it for itself. */
+export interface SealedSegments {
+  /** How many there are by the file's size, which proves nothing: all of them read without a refusal do. */
+  readonly count: number;
+  /** The content of that one, proven; it is valid until the next one. Throws `SealedFileRefused`. */
+  read(number: number): Buffer;
+  close(): void;
 }
 
-/** Segments from the first of these up to but without the second; by default all. */
-export interface SegmentRange {
-  readonly from?: number;
-  /** Where it is given, the file's end is not looked for: whoever reads the rest proves it. */
-  readonly to?: number;
+/** Opens it for segments one by one; `ENOENT` where there is no file. Throws `SealedFileRefused` over its header. */
+export function openSealedSegments(path: string, seal: Seal): SealedSegments {
+  const file = openSealed(path, seal);
+  const count = Math.ceil((file.sizeBytes - headerBytes) / file.record.length);
+  let content: Buffer | null = null;
+  return {
+    count,
+    read(number) {
+      if (content !== null) release(content);
+      content = null;
+      const segment = segmentAt(file, seal, number);
+      if (segment.isLast !== (number === count - 1)) {
+        throw new SealedFileRefused('moved', `segment ${number} of ${count} is ${segment.isLast ? '' : 'not '}the last one`);
+      }
+      if (segment.isLast) refuseOverlong(file, segment);
+      content = segment.content;
+      return content;
+    },
+    close: () => closeSync(file.descriptor),
+  };
 }
 
 /**
  * The content, segment by segment, each proven before it is handed out; it is valid until the next one. Throws
  * `SealedFileRefused` at the first segment that is not right; `ENOENT` where there is no file.
  */
-export function* readSealedFile(
-  path: string,
-  seal: Seal,
-  { from = 0, to = Number.POSITIVE_INFINITY }: SegmentRange = {},
-): Generator<Buffer, void, undefined> {
-  const file = openSync(path, 'r');
+export function* readSealedFile(path: string, seal: Seal): Generator<Buffer, void, undefined> {
+  const file = openSealed(path, seal);
   try {
-    const { header, id, segmentBytes, sizeBytes } = readHeader(file, seal);
-    const record = Buffer.alloc(overheadBytes + segmentBytes);
-    // All but the last one are full.
-    let at = headerBytes + from * record.length;
     // Ends with the last segment, or at the file's end.
-    for (let number = from; number < to; number++) {
-      const bytes = readFully(file, record, Math.min(record.length, sizeBytes - at), at);
-      if (bytes < overheadBytes) throw new SealedFileRefused('truncated', `ends before or within segment ${number}`);
-      const place = readPlace(record);
-      if (!place.id.equals(id)) throw new SealedFileRefused('foreign', `segment ${number} is of another file`);
-      if (place.number !== number) {
-        throw new SealedFileRefused('moved', `segment ${place.number} stands where segment ${number} belongs`);
-      }
-      const ends = overheadBytes + place.contentBytes;
-      if (ends > record.length) throw new SealedFileRefused('altered', `segment ${number} states another length`);
-      if (bytes < ends) throw new SealedFileRefused('truncated', `ends within segment ${number}`);
-      const content = opened(seal, header, number, record.subarray(0, ends));
-      yield content;
-      release(content);
-      at += ends;
-      if (!place.isLast) continue;
-      if (at < sizeBytes) throw new SealedFileRefused('overlong', `${sizeBytes - at} bytes follow the last segment`);
+    for (let number = 0; ; number++) {
+      const segment = segmentAt(file, seal, number);
+      yield segment.content;
+      release(segment.content);
+      if (!segment.isLast) continue;
+      refuseOverlong(file, segment);
       return;
     }
   } finally {
-    closeSync(file);
+    closeSync(file.descriptor);
   }
+}
+
+/** A file whose header proved right. */
+interface OpenedFile extends Header {
+  readonly descriptor: number;
+  /** Room for one segment and what belongs to it. */
+  readonly record: Buffer;
+}
+
+function openSealed(path: string, seal: Seal): OpenedFile {
+  const descriptor = openSync(path, 'r');
+  try {
+    const header = readHeader(descriptor, seal);
+    return { ...header, descriptor, record: Buffer.alloc(overheadBytes + header.segmentBytes) };
+  } catch (cause) {
+    closeSync(descriptor);
+    throw cause;
+  }
+}
+
+interface Segment {
+  readonly content: Buffer;
+  readonly isLast: boolean;
+  /** Where it ends in the file. */
+  readonly end: number;
+}
+
+/** All but the last segment are full, which tells where each one stands. */
+function segmentAt({ descriptor, header, id, sizeBytes, record }: OpenedFile, seal: Seal, number: number): Segment {
+  const at = headerBytes + number * record.length;
+  const bytes = readFully(descriptor, record, Math.min(record.length, sizeBytes - at), at);
+  if (bytes < overheadBytes) throw new SealedFileRefused('truncated', `ends before or within segment ${number}`);
+  const place = readPlace(record);
+  if (!place.id.equals(id)) throw new SealedFileRefused('foreign', `segment ${number} is of another file`);
+  if (place.number !== number) {
+    throw new SealedFileRefused('moved', `segment ${place.number} stands where segment ${number} belongs`);
+  }
+  const length = overheadBytes + place.contentBytes;
+  if (length > record.length) throw new SealedFileRefused('altered', `segment ${number} states another length`);
+  if (bytes < length) throw new SealedFileRefused('truncated', `ends within segment ${number}`);
+  return { content: opened(seal, header, number, record.subarray(0, length)), isLast: place.isLast, end: at + length };
+}
+
+function refuseOverlong({ sizeBytes }: OpenedFile, { end }: Segment): void {
+  if (end < sizeBytes) throw new SealedFileRefused('overlong', `${sizeBytes - end} bytes follow the last segment`);
 }
 
 /** What an interrupted writer has left: the content up to the first segment that is not whole and proven. Nothing where there is no file. */
