@@ -4,7 +4,7 @@
  */
 
 import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
-import { bucketOf, foldCid, mergeBuckets } from './buckets.ts';
+import { BUCKET_COUNT, bucketOf, foldCid, mergeBuckets } from './buckets.ts';
 import type { LineBuckets } from './line-kernel.ts';
 
 const noDigit = 255;
@@ -55,8 +55,10 @@ export function foldLine(buckets: LineBuckets, cid: Cid): void {
 /** Adds what other buckets hold, of other lines. */
 export function mergeLineBuckets(buckets: LineBuckets, others: LineBuckets): void {
   mergeBuckets(buckets, others);
-  // A BigUint64Array wraps by itself.
-  for (const [bucket, sum] of others.sums.entries()) buckets.sums[bucket] = (buckets.sums[bucket] ?? 0n) + sum;
+  for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
+    // A BigUint64Array wraps by itself.
+    buckets.sums[bucket] = (buckets.sums[bucket] ?? 0n) + (others.sums[bucket] ?? 0n);
+  }
 }
 
 /** Whether that bucket's bit is set. */
