@@ -76,12 +76,12 @@ export async function createSealedFile(path: string, seal: Seal, segmentBytes = 
   const header = headerOf(seal, segmentBytes, id);
   const by = imported(seal);
   const pending = Buffer.alloc(segmentBytes);
+  const record = Buffer.alloc(overheadBytes + segmentBytes);
   let filled = 0;
   let number = 0;
   const write = async (isLast: boolean): Promise<void> => {
-    await handle.writeFile(
-      sealed(by, header, placeOf({ id, number, contentBytes: filled, isLast }), pending.subarray(0, filled)),
-    );
+    const place = placeOf({ id, number, contentBytes: filled, isLast });
+    await handle.writeFile(sealInto(record, by, header, place, pending.subarray(0, filled)));
     number += 1;
     filled = 0;
   };
@@ -287,11 +287,20 @@ function imported({ key, context }: Seal): ImportedSeal {
   return { key: createSecretKey(key), context };
 }
 
-function sealed({ key, context }: ImportedSeal, header: Buffer, place: Buffer, content: Buffer): Buffer {
+/** Seals into that record, and answers what of it is to be written. */
+function sealInto(record: Buffer, { key, context }: ImportedSeal, header: Buffer, place: Buffer, content: Buffer): Buffer {
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(Buffer.concat([header, place, context]));
-  return Buffer.concat([place, nonce, cipher.update(content), cipher.final(), cipher.getAuthTag()]);
+  const ciphertext = cipher.update(content);
+  cipher.final();
+  let at = 0;
+  for (const part of [place, nonce, ciphertext, cipher.getAuthTag()]) {
+    record.set(part, at);
+    at += part.length;
+  }
+  release(ciphertext);
+  return record.subarray(0, at);
 }
 
 function opened({ key, context }: ImportedSeal, header: Buffer, number: number, record: Buffer): Buffer {
