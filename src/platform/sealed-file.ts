@@ -110,10 +110,14 @@ export interface SealedSegments {
   close(): void;
 }
 
-/** Opens it for segments one by one; `ENOENT` where there is no file. Throws `SealedFileRefused` over its header. */
+/** Opens it for segments one by one; `ENOENT` where there is no file. Throws `SealedFileRefused` where it has no header or no segment. */
 export function openSealedSegments(path: string, seal: Seal): SealedSegments {
   const file = openSealed(path, seal);
   const count = Math.ceil((file.sizeBytes - headerBytes) / file.record.length);
+  if (count < 1) {
+    closeSync(file.descriptor);
+    throw new SealedFileRefused('truncated', 'ends behind its header');
+  }
   let content: Buffer | null = null;
   return {
     count,
@@ -121,10 +125,9 @@ export function openSealedSegments(path: string, seal: Seal): SealedSegments {
       if (content !== null) release(content);
       content = null;
       const segment = segmentAt(file, number);
-      if (segment.isLast !== (number === count - 1)) {
-        throw new SealedFileRefused('moved', `segment ${number} of ${count} is ${segment.isLast ? '' : 'not '}the last one`);
-      }
       if (segment.isLast) refuseOverlong(file, segment);
+      else if (number >= count - 1)
+        throw new SealedFileRefused('truncated', `ends behind segment ${number}, which is not the last one`);
       content = segment.content;
       return content;
     },
