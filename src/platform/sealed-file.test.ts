@@ -9,6 +9,7 @@ import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import {
   createSealedFile,
+  openSealedSegments,
   readSealedBeginning,
   readSealedFile,
   type Seal,
@@ -38,9 +39,20 @@ const contentOf = (file: string, by: Seal = seal): Buffer =>
   // A part is gone when the next one is asked for.
   Buffer.concat(Array.from(readSealedFile(file, by), (part) => Buffer.from(part)));
 
-const faultOf = (file: string, by: Seal = seal): SealedFileFault | null => {
+/** The same, from the last segment to the first. */
+function contentBackwards(file: string, by: Seal = seal): Buffer {
+  const segments = openSealedSegments(file, by);
   try {
-    contentOf(file, by);
+    const numbers = Array.from({ length: segments.count }, (_, at) => segments.count - 1 - at);
+    return Buffer.concat(numbers.map((number) => Buffer.from(segments.read(number))).toReversed());
+  } finally {
+    segments.close();
+  }
+}
+
+const faultOf = (file: string, by: Seal = seal, read = contentOf): SealedFileFault | null => {
+  try {
+    read(file, by);
     return null;
   } catch (cause) {
     assert.ok(cause instanceof SealedFileRefused, String(cause));
@@ -60,6 +72,7 @@ describe('a sealed file', () => {
           const file = path.join(directory, `${number++}`);
           await write(file, chunks, seal, segmentBytes);
           assert.deepEqual(contentOf(file), Buffer.concat(chunks));
+          assert.deepEqual(contentBackwards(file), Buffer.concat(chunks));
         },
       ),
       { numRuns: 200 },
@@ -115,6 +128,7 @@ describe('a sealed file', () => {
       changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
       await writeFile(file, changed);
       assert.notEqual(faultOf(file), null, `byte ${at}`);
+      assert.notEqual(faultOf(file, seal, contentBackwards), null, `byte ${at}, by segments`);
     }
   });
 
@@ -161,6 +175,7 @@ describe('a sealed file', () => {
       await write(other, [whole]);
       await writeFile(file, change(await readFile(file), await readFile(other)));
       assert.equal(faultOf(file), fault);
+      assert.equal(faultOf(file, seal, contentBackwards), fault, 'segment by segment, in whatever order');
     });
   }
 

@@ -11,7 +11,15 @@
  * (8 bytes id, 4 number, 4 length of the content, 1 last or not, 12 nonce, the ciphertext, 16 tag).
  */
 
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 
@@ -66,13 +74,14 @@ export async function createSealedFile(path: string, seal: Seal, segmentBytes = 
   const handle = await open(path, 'wx', 0o600);
   const id = randomBytes(idBytes);
   const header = headerOf(seal, segmentBytes, id);
+  const by = imported(seal);
   const pending = Buffer.alloc(segmentBytes);
+  const record = Buffer.alloc(overheadBytes + segmentBytes);
   let filled = 0;
   let number = 0;
   const write = async (isLast: boolean): Promise<void> => {
-    await handle.writeFile(
-      sealed(seal, header, placeOf({ id, number, contentBytes: filled, isLast }), pending.subarray(0, filled)),
-    );
+    const place = placeOf({ id, number, contentBytes: filled, isLast });
+    await handle.writeFile(sealInto(record, by, header, place, pending.subarray(0, filled)));
     number += 1;
     filled = 0;
   };
@@ -92,62 +101,105 @@ export async function createSealedFile(path: string, seal: Seal, segmentBytes = 
   };
 }
 
-/** How many segments the file has by its size, which proves nothing yet; `ENOENT` where there is no file. */
-export function countSegments(path: string, seal: Seal): number {
-  const file = openSync(path, 'r');
-  try {
-    const { segmentBytes, sizeBytes } = readHeader(file, seal);
-    return Math.ceil((sizeBytes - headerBytes) / (overheadBytes + segmentBytes));
-  } finally {
-    closeSync(file);
-  }
+/** The segments of a whole file, in whatever order: each thread of several opens it for itself. */
+export interface SealedSegments {
+  /** How many there are by the file's size, which proves nothing: all of them read without a refusal do. */
+  readonly count: number;
+  /** The content of that one, proven; it is valid until the next one. Throws `SealedFileRefused`. */
+  read(number: number): Buffer;
+  close(): void;
 }
 
-/** Segments from the first of these up to but without the second; by default all. */
-export interface SegmentRange {
-  readonly from?: number;
-  /** Where it is given, the file's end is not looked for: whoever reads the rest proves it. */
-  readonly to?: number;
+/** Opens it for segments one by one; `ENOENT` where there is no file. Throws `SealedFileRefused` where it has no header or no segment. */
+export function openSealedSegments(path: string, seal: Seal): SealedSegments {
+  const file = openSealed(path, seal);
+  const count = Math.ceil((file.sizeBytes - headerBytes) / file.record.length);
+  if (count < 1) {
+    closeSync(file.descriptor);
+    throw new SealedFileRefused('truncated', 'ends behind its header');
+  }
+  let content: Buffer | null = null;
+  return {
+    count,
+    read(number) {
+      if (content !== null) release(content);
+      content = null;
+      const segment = segmentAt(file, number);
+      if (segment.isLast) refuseOverlong(file, segment);
+      else if (number >= count - 1)
+        throw new SealedFileRefused('truncated', `ends behind segment ${number}, which is not the last one`);
+      content = segment.content;
+      return content;
+    },
+    close: () => closeSync(file.descriptor),
+  };
 }
 
 /**
  * The content, segment by segment, each proven before it is handed out; it is valid until the next one. Throws
  * `SealedFileRefused` at the first segment that is not right; `ENOENT` where there is no file.
  */
-export function* readSealedFile(
-  path: string,
-  seal: Seal,
-  { from = 0, to = Number.POSITIVE_INFINITY }: SegmentRange = {},
-): Generator<Buffer, void, undefined> {
-  const file = openSync(path, 'r');
+export function* readSealedFile(path: string, seal: Seal): Generator<Buffer, void, undefined> {
+  const file = openSealed(path, seal);
   try {
-    const { header, id, segmentBytes, sizeBytes } = readHeader(file, seal);
-    const record = Buffer.alloc(overheadBytes + segmentBytes);
-    // All but the last one are full.
-    let at = headerBytes + from * record.length;
     // Ends with the last segment, or at the file's end.
-    for (let number = from; number < to; number++) {
-      const bytes = readFully(file, record, Math.min(record.length, sizeBytes - at), at);
-      if (bytes < overheadBytes) throw new SealedFileRefused('truncated', `ends before or within segment ${number}`);
-      const place = readPlace(record);
-      if (!place.id.equals(id)) throw new SealedFileRefused('foreign', `segment ${number} is of another file`);
-      if (place.number !== number) {
-        throw new SealedFileRefused('moved', `segment ${place.number} stands where segment ${number} belongs`);
-      }
-      const ends = overheadBytes + place.contentBytes;
-      if (ends > record.length) throw new SealedFileRefused('altered', `segment ${number} states another length`);
-      if (bytes < ends) throw new SealedFileRefused('truncated', `ends within segment ${number}`);
-      const content = opened(seal, header, number, record.subarray(0, ends));
-      yield content;
-      release(content);
-      at += ends;
-      if (!place.isLast) continue;
-      if (at < sizeBytes) throw new SealedFileRefused('overlong', `${sizeBytes - at} bytes follow the last segment`);
+    for (let number = 0; ; number++) {
+      const segment = segmentAt(file, number);
+      yield segment.content;
+      release(segment.content);
+      if (!segment.isLast) continue;
+      refuseOverlong(file, segment);
       return;
     }
   } finally {
-    closeSync(file);
+    closeSync(file.descriptor);
   }
+}
+
+/** A file whose header proved right. */
+interface OpenedFile extends Header {
+  readonly descriptor: number;
+  readonly by: ImportedSeal;
+  /** Room for one segment and what belongs to it. */
+  readonly record: Buffer;
+}
+
+function openSealed(path: string, seal: Seal): OpenedFile {
+  const descriptor = openSync(path, 'r');
+  try {
+    const header = readHeader(descriptor, seal);
+    return { ...header, descriptor, by: imported(seal), record: Buffer.alloc(overheadBytes + header.segmentBytes) };
+  } catch (cause) {
+    closeSync(descriptor);
+    throw cause;
+  }
+}
+
+interface Segment {
+  readonly content: Buffer;
+  readonly isLast: boolean;
+  /** Where it ends in the file. */
+  readonly end: number;
+}
+
+/** All but the last segment are full, which tells where each one stands. */
+function segmentAt({ descriptor, by, header, id, sizeBytes, record }: OpenedFile, number: number): Segment {
+  const at = headerBytes + number * record.length;
+  const bytes = readFully(descriptor, record, Math.min(record.length, sizeBytes - at), at);
+  if (bytes < overheadBytes) throw new SealedFileRefused('truncated', `ends before or within segment ${number}`);
+  const place = readPlace(record);
+  if (!place.id.equals(id)) throw new SealedFileRefused('foreign', `segment ${number} is of another file`);
+  if (place.number !== number) {
+    throw new SealedFileRefused('moved', `segment ${place.number} stands where segment ${number} belongs`);
+  }
+  const length = overheadBytes + place.contentBytes;
+  if (length > record.length) throw new SealedFileRefused('altered', `segment ${number} states another length`);
+  if (bytes < length) throw new SealedFileRefused('truncated', `ends within segment ${number}`);
+  return { content: opened(by, header, number, record.subarray(0, length)), isLast: place.isLast, end: at + length };
+}
+
+function refuseOverlong({ sizeBytes }: OpenedFile, { end }: Segment): void {
+  if (end < sizeBytes) throw new SealedFileRefused('overlong', `${sizeBytes - end} bytes follow the last segment`);
 }
 
 /** What an interrupted writer has left: the content up to the first segment that is not whole and proven. Nothing where there is no file. */
@@ -228,14 +280,33 @@ function readPlace(record: Buffer): Place {
   };
 }
 
-function sealed({ key, context }: Seal, header: Buffer, place: Buffer, content: Buffer): Buffer {
+/** A seal whose key Node need not look at anew for each segment, which took it as long as opening half of one. */
+interface ImportedSeal {
+  readonly key: KeyObject;
+  readonly context: Uint8Array;
+}
+
+function imported({ key, context }: Seal): ImportedSeal {
+  return { key: createSecretKey(key), context };
+}
+
+/** Seals into that record, and answers what of it is to be written. */
+function sealInto(record: Buffer, { key, context }: ImportedSeal, header: Buffer, place: Buffer, content: Buffer): Buffer {
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(Buffer.concat([header, place, context]));
-  return Buffer.concat([place, nonce, cipher.update(content), cipher.final(), cipher.getAuthTag()]);
+  const ciphertext = cipher.update(content);
+  cipher.final();
+  let at = 0;
+  for (const part of [place, nonce, ciphertext, cipher.getAuthTag()]) {
+    record.set(part, at);
+    at += part.length;
+  }
+  release(ciphertext);
+  return record.subarray(0, at);
 }
 
-function opened({ key, context }: Seal, header: Buffer, number: number, record: Buffer): Buffer {
+function opened({ key, context }: ImportedSeal, header: Buffer, number: number, record: Buffer): Buffer {
   const place = record.subarray(0, placeBytes);
   const decipher = createDecipheriv('aes-256-gcm', key, record.subarray(placeBytes, placeBytes + nonceBytes));
   decipher.setAAD(Buffer.concat([header, place, context]));

@@ -19,7 +19,8 @@ import type { LineBuckets } from '../vsync/line-kernel.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 import { FileRefused, refuseLine } from './cid-set-file.ts';
 import { loneDifferences } from './lone-difference.ts';
-import { foldSealedLines, readSealedLines, type StoredFile } from './sealed-lines.ts';
+import { foldSealedLines, readSealedLines } from './sealed-lines.ts';
+import type { StoredFile } from './segment-folding.ts';
 
 /** CIDs that one side alone has, as hex. */
 export interface SetDifference {

@@ -5,15 +5,15 @@
 
 import { asCid, CID_BYTES, type Cid, cidToHex } from '../cid/cid.ts';
 import type { Sql } from '../platform/postgres/database.ts';
-import { activeCidsInBuckets } from '../vsync/active-cids.ts';
+import { packedCidsInBuckets } from '../vsync/active-cids.ts';
 import type { BucketsAsOf } from '../vsync/bucket-store.ts';
-import { bucketOf } from '../vsync/buckets.ts';
 import { membershipAsOf } from '../vsync/cid-history.ts';
+import { foldPackedCids } from '../vsync/cid-lines.ts';
 import { summandOf } from '../vsync/line-fold.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
 
-/** Summing goes CID by CID here: beyond so many buckets the kernel is faster through the whole file. */
+/** All our CIDs of each bucket are read: beyond so many buckets the second pass, which is bounded by slices, does that. */
 const bucketsMax = 1_024;
 
 /** What a bucket differs by, if it is one CID. */
@@ -44,8 +44,15 @@ export async function loneDifferences(
   const lones = buckets.map((bucket): Lone => ({ bucket, cid: leftOver(sides, bucket) }));
   const dict = lones.filter(({ bucket }) => surplusOf(bucket) > 0);
   const local = lones.filter(({ bucket }) => surplusOf(bucket) < 0);
-  const [areDicts, areOurs] = await Promise.all([areAbsent(sql, scope, sides, dict), arePresent(sql, scope, ours.seq, local)]);
-  if (!areDicts || !areOurs) return null;
+  // One after the other: a second connection costs more than either.
+  const members = await membershipAsOf(
+    sql,
+    scope,
+    lones.map(({ cid }) => cid),
+    ours.seq,
+  );
+  const isOurs = ({ cid }: Lone): boolean => members.has(cidToHex(cid));
+  if (!local.every(isOurs) || dict.some(isOurs) || !(await areLines(sql, scope, sides, dict))) return null;
   const hexOf = ({ cid }: Lone): string => cidToHex(cid);
   return { dict: new Set(dict.map(hexOf)), local: new Set(local.map(hexOf)) };
 }
@@ -59,23 +66,10 @@ function leftOver({ folded, ours }: Sides, bucket: number): Cid {
   return cid;
 }
 
-/** Whether we have each of them: what is left over of several CIDs is none of ours. */
-async function arePresent(sql: Sql, scope: Scope, seq: number, lones: readonly Lone[]): Promise<boolean> {
-  const cids = lones.map(({ cid }) => cid);
-  return (await membershipAsOf(sql, scope, cids, seq)).size === lones.length;
-}
-
-/** Whether we have none of them and the file has each, by the sums: a line that stands there twice leaves one of ours over. */
-async function areAbsent(sql: Sql, scope: Scope, { folded, ours }: Sides, lones: readonly Lone[]): Promise<boolean> {
-  const sums = new Map(lones.map(({ bucket, cid }) => [bucket, { cid, sum: summandOf(cid) }]));
+/** Whether the file's lines in these buckets are our CIDs and the one that we do not have, by the sums. */
+async function areLines(sql: Sql, scope: Scope, { folded, ours }: Sides, lones: readonly Lone[]): Promise<boolean> {
+  if (lones.length === 0) return true;
   const buckets = lones.map(({ bucket }) => bucket);
-  for await (const page of activeCidsInBuckets(sql, scope, { seq: ours.seq, buckets })) {
-    for (const cid of page) {
-      const lone = sums.get(bucketOf(cid));
-      if (lone === undefined) continue;
-      if (Buffer.compare(cid, lone.cid) === 0) return false;
-      lone.sum += summandOf(cid);
-    }
-  }
-  return lones.every(({ bucket }) => BigInt.asUintN(64, sums.get(bucket)?.sum ?? 0n) === folded.sums[bucket]);
+  const { sums } = await foldPackedCids(packedCidsInBuckets(sql, scope, { seq: ours.seq, buckets }));
+  return lones.every(({ bucket, cid }) => BigInt.asUintN(64, (sums[bucket] ?? 0n) + summandOf(cid)) === folded.sums[bucket]);
 }

@@ -11,7 +11,8 @@ import { createSealedFile, type Seal, SealedFileRefused } from '../platform/seal
 import { countOfBuckets } from '../vsync/buckets.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
 import { FileRefused } from './cid-set-file.ts';
-import { foldSealedLines, type StoredFile } from './sealed-lines.ts';
+import { foldSealedLines } from './sealed-lines.ts';
+import type { StoredFile } from './segment-folding.ts';
 
 const seal: Seal = { key: randomBytes(32), context: randomBytes(32) };
 const always = 0;

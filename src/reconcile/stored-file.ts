@@ -11,6 +11,7 @@ import { createSealedFile, readSealedBeginning, type Seal, type SealedFileWriter
 import type { StepInput } from './claiming.ts';
 import type { ReconcileDeps } from './reconciliation.ts';
 import { fenceRun, readRun, updateRun } from './run-store.ts';
+import { SEGMENT_BYTES } from './segment-folding.ts';
 
 type Place = Pick<ReconcileDeps, 'workDirectory'>;
 
@@ -58,7 +59,7 @@ export async function beginFile(deps: Place & Pick<ReconcileDeps, 'newId'>, runI
   const target = filePath(deps, runId);
   const older = await leftOf(deps, runId);
   const part = `${target}.${deps.newId()}.part`;
-  const writer = await createSealedFile(part, seal);
+  const writer = await createSealedFile(part, seal, SEGMENT_BYTES);
   return {
     ...writer,
     *kept() {

@@ -18,26 +18,29 @@ const cidsPerPage = 32_768;
 const rangesPerPage = 256;
 const afterEveryCid = Buffer.alloc(CID_BYTES + 1, 0xff);
 
-/**
- * The CIDs that counted as of `seq` in these buckets (ascending numbers, or `all`), ascending, in pages of at most 32,768. The
- * seq must have been committed.
- */
-export async function* activeCidsInBuckets(
-  sql: Sql,
-  scope: Scope,
-  wanted: { readonly seq: number; readonly buckets: readonly number[] | 'all' },
-): AsyncGenerator<Cid[], void, undefined> {
+/** Which CIDs: those that counted as of a committed seq, in these buckets (ascending numbers), or all. */
+interface Wanted {
+  readonly seq: number;
+  readonly buckets: readonly number[] | 'all';
+}
+
+/** These CIDs, ascending, in pages of at most 32,768. */
+export async function* activeCidsInBuckets(sql: Sql, scope: Scope, wanted: Wanted): AsyncGenerator<Cid[], void, undefined> {
+  for await (const page of packedCidsInBuckets(sql, scope, wanted)) yield [...unpackCids(page)];
+}
+
+/** The same, each page as the server sends it: 32 bytes for each CID. */
+export async function* packedCidsInBuckets(sql: Sql, scope: Scope, wanted: Wanted): AsyncGenerator<Uint8Array, void, undefined> {
   let ranges = wanted.buckets === 'all' ? [rangeOf(0, BUCKET_COUNT)] : rangesOf(wanted.buckets);
   // Ends: every turn either uses up ranges or moves the first one's lower bound past at least one CID.
   while (ranges.length > 0) {
     const asked = ranges.slice(0, rangesPerPage);
     const page = await readPage(sql, scope, wanted.seq, asked);
     if (page.length > 0) yield page;
-    const last = page.at(-1);
-    if (page.length < cidsPerPage || last === undefined) {
+    if (page.length < cidsPerPage * CID_BYTES) {
       ranges = ranges.slice(asked.length);
     } else {
-      const above = Buffer.from(last);
+      const above = Buffer.from(page.subarray(-CID_BYTES));
       ranges = ranges
         .filter((range) => Buffer.compare(range.below, above) > 0)
         .map((range) => (Buffer.compare(range.above, above) < 0 ? { above, below: range.below } : range));
@@ -45,7 +48,7 @@ export async function* activeCidsInBuckets(
   }
 }
 
-async function readPage(sql: Sql, scope: Scope, seq: number, ranges: readonly PrefixRange[]): Promise<Cid[]> {
+async function readPage(sql: Sql, scope: Scope, seq: number, ranges: readonly PrefixRange[]): Promise<Uint8Array> {
   const { rows } = await sql.query<{ cids: Buffer | null }>(
     `SELECT string_agg(page.cid, ''::bytea ORDER BY page.cid) AS cids
      FROM (
@@ -62,7 +65,7 @@ async function readPage(sql: Sql, scope: Scope, seq: number, ranges: readonly Pr
        LIMIT $6) AS page`,
     [scope.participant, scope.keyType, ranges.map((range) => range.above), ranges.map((range) => range.below), seq, cidsPerPage],
   );
-  return [...unpackCids(rows[0]?.cids ?? Buffer.alloc(0))];
+  return rows[0]?.cids ?? Buffer.alloc(0);
 }
 
 /** Neighbouring buckets become one range. */

@@ -6,7 +6,7 @@
 
 import type { Cid } from '../cid/cid.ts';
 import { assert } from '../platform/assert.ts';
-import { asVSync, emptyVSync, type VSync, xorInto } from './vsync.ts';
+import { asVSync, type VSync } from './vsync.ts';
 
 export const BUCKET_COUNT = 65_536;
 
@@ -51,11 +51,12 @@ export function mergeBuckets(buckets: Buckets, other: Buckets): void {
   }
 }
 
-/** XOR over all buckets: the VSync of the set. */
+/** XOR over all buckets: the VSync of the set. By words: bucket by bucket it was half of what reading the stored buckets takes. */
 export function vsyncOfBuckets(buckets: Buckets): VSync {
-  const result = emptyVSync();
-  for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) xorInto(result, xorOfBucket(buckets, bucket));
-  return result;
+  const words = wordsOf(buckets);
+  const result = new Int32Array(wordsPerXor);
+  for (let at = 0; at < words.length; at++) result[at % wordsPerXor] = (result[at % wordsPerXor] ?? 0) ^ (words[at] ?? 0);
+  return asVSync(Buffer.from(result.buffer));
 }
 
 /** Sum over all buckets: how many CIDs the set has. */
@@ -79,8 +80,4 @@ export function differingBuckets(a: Buckets, b: Buckets): number[] {
 function wordsOf({ xors }: Buckets): Int32Array {
   const aligned = xors.byteOffset % Int32Array.BYTES_PER_ELEMENT === 0 ? xors : new Uint8Array(xors);
   return new Int32Array(aligned.buffer, aligned.byteOffset, BUCKET_COUNT * wordsPerXor);
-}
-
-function xorOfBucket(buckets: Buckets, bucket: number): VSync {
-  return asVSync(buckets.xors.subarray(bucket * xorBytes, (bucket + 1) * xorBytes));
 }

@@ -1,11 +1,12 @@
 /** Lines of CIDs: both kernels against each other and against a reading of the text as a whole, on files of every kind. */
 
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { cidFromHex, cidToHex } from '../cid/cid.ts';
+import { CID_BYTES, cidFromHex, cidToHex, packCids } from '../cid/cid.ts';
 import { bucketOf, vsyncOfBuckets } from './buckets.ts';
-import { collectLines, foldLines, type LineJudge, type LineReader } from './cid-lines.ts';
+import { collectLines, foldLines, foldPackedCids, type LineJudge, type LineReader } from './cid-lines.ts';
 import { wasmLineKernel } from './line-kernel.ts';
 import { referenceLineKernel } from './line-kernel-reference.ts';
 import { vsyncOf, vsyncToHex } from './vsync.ts';
@@ -110,6 +111,19 @@ for (const [name, newKernel] of Object.entries(kernels)) {
         }),
         { numRuns: 60 },
       );
+    });
+
+    it('fold to what their CIDs do when these come packed, by whatever pages', async () => {
+      const cids = Array.from({ length: 20_000 }, (_, number) => cidFromHex(hash('sha256', String(number))));
+      const packed = packCids(cids);
+      async function* pages() {
+        const ends = [0, 3, 3, 16_390, 20_000];
+        for (const [at, end] of ends.entries()) yield packed.subarray((ends[at - 1] ?? 0) * CID_BYTES, end * CID_BYTES);
+      }
+      const reader = foldLines(() => assert.fail('every line is usual'), newKernel());
+      for (const cid of cids) reader.read(Buffer.from(`${cidToHex(cid)}\n`));
+      reader.end();
+      assert.deepEqual(await foldPackedCids(pages(), newKernel()), reader.buckets);
     });
 
     it('take as a CID what the judge makes one of', () => {

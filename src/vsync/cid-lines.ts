@@ -63,6 +63,23 @@ export function foldLines(
   return Object.assign(new PassReader(kernel, judge, pass), { buckets });
 }
 
+/** Folds CIDs that are no lines any more, 32 bytes each, as `foldLines` does lines; answers their buckets. */
+export async function foldPackedCids(
+  pages: AsyncIterable<Uint8Array>,
+  kernel: LineKernel = newLineKernel(),
+): Promise<LineBuckets> {
+  const { foundCids, buckets } = kernel;
+  for await (const page of pages) {
+    for (let at = 0; at < page.length; at += foundCids.length) {
+      const part = page.subarray(at, at + foundCids.length);
+      foundCids.set(part);
+      kernel.foldCids(part.length / CID_BYTES);
+    }
+  }
+  kernel.settle();
+  return buckets;
+}
+
 /** CIDs of wanted buckets that were found together, in the file's order. Valid until the callback returns. */
 export interface FoundLines {
   readonly count: number;

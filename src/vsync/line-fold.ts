@@ -4,7 +4,7 @@
  */
 
 import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
-import { bucketOf, foldCid } from './buckets.ts';
+import { BUCKET_COUNT, bucketOf, foldCid, mergeBuckets } from './buckets.ts';
 import type { LineBuckets } from './line-kernel.ts';
 
 const noDigit = 255;
@@ -50,6 +50,15 @@ export function foldLine(buckets: LineBuckets, cid: Cid): void {
   const bucket = bucketOf(cid);
   // A BigUint64Array wraps by itself.
   buckets.sums[bucket] = (buckets.sums[bucket] ?? 0n) + summandOf(cid);
+}
+
+/** Adds what other buckets hold, of other lines. */
+export function mergeLineBuckets(buckets: LineBuckets, others: LineBuckets): void {
+  mergeBuckets(buckets, others);
+  for (let bucket = 0; bucket < BUCKET_COUNT; bucket++) {
+    // A BigUint64Array wraps by itself.
+    buckets.sums[bucket] = (buckets.sums[bucket] ?? 0n) + (others.sums[bucket] ?? 0n);
+  }
 }
 
 /** Whether that bucket's bit is set. */

@@ -1,9 +1,9 @@
 /**
  * The kernel for lines of CIDs in plain TypeScript: what the WebAssembly one is held against, and what serves where there is no
- * WebAssembly. Measured at 1,016 ns a line against some 40.
+ * WebAssembly. Measured at 1,016 ns a line against some 20.
  */
 
-import { CID_BYTES, type Cid } from '../cid/cid.ts';
+import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
 import { BUCKET_COUNT, bucketOf, emptyBuckets } from './buckets.ts';
 import { foldLine, isWanted, readHexCid } from './line-fold.ts';
 import { LINE_BYTES, type LineKernel } from './line-kernel.ts';
@@ -44,6 +44,9 @@ export function referenceLineKernel(): LineKernel {
     lines: () => lines,
     found: () => found,
     fold: (from, upto) => through(from, upto, (cid) => foldLine(buckets, cid)),
+    foldCids(count) {
+      for (let at = 0; at < count; at++) foldLine(buckets, asCid(foundCids.subarray(at * CID_BYTES, (at + 1) * CID_BYTES)));
+    },
     collect(from, upto) {
       found = 0;
       return through(from, upto, (cid, line) => {

@@ -33,10 +33,12 @@ export interface LineKernel {
   /** How many the last `collect` found; their CIDs, 32 bytes each, and their numbers within the call, from 0. */
   found(): number;
   readonly foundCids: Uint8Array;
+  /** Folds that many CIDs which lie in `foundCids`. */
+  foldCids(count: number): void;
   readonly foundLines: Uint32Array;
   /** A bit for each bucket, lowest first: which ones `collect` looks for. */
   readonly wanted: Uint8Array;
-  /** Brings what `fold` has folded into `buckets`. */
+  /** Brings what was folded into `buckets`. */
   settle(): void;
   /** What was folded up to the last `settle`, changed in place. */
   readonly buckets: LineBuckets;
@@ -53,6 +55,7 @@ export function wasmLineKernel(): LineKernel | null {
     input: new Uint8Array(memory, at('inputAt'), at('inputBytesMax')),
     fold: kernel.call('fold'),
     collect: kernel.call('collect'),
+    foldCids: kernel.call('foldCids'),
     settle: kernel.call('settle'),
     lines: kernel.number('lines'),
     found: kernel.number('found'),
