@@ -156,6 +156,7 @@ describe('a wrong configuration is refused, naming the option, what was given an
     [{ DICT_VSYNC_DATABASE_POOL_MIN: '30' }, /POOL_MIN \(30\) is above DICT_VSYNC_DATABASE_POOL_MAX \(25\)/],
     [{ DICT_VSYNC_VERIFICATION_WARNING_AGE: '31h' }, /WARNING_AGE must be below DICT_VSYNC_VERIFICATION_CRITICAL_AGE/],
     [{ DICT_VSYNC_VERIFICATION_EVERY: '25h' }, /EVERY must not exceed/],
+    [{ DICT_VSYNC_SYNC_DAILY_AT: '02:00' }, /SYNC_DAILY_AT is set, and there is no listing to read: set DICT_LISTING_URL or/],
     [{ DICT_VSYNC_VERIFICATION_FIRST_POLL: '31s' }, /FIRST_POLL must not exceed/],
     [{ DICT_VSYNC_RECONCILIATION_CRITICAL_THRESHOLD: '99' }, /CRITICAL_THRESHOLD is below/],
     [{ DICT_VSYNC_DICT_TLS_KEY: 'k' }, /TLS_CERTIFICATE and DICT_VSYNC_DICT_TLS_KEY go together: one of them is not set/],

@@ -64,7 +64,7 @@ function read(surroundings: Surroundings): Reading {
 }
 
 /** Options that are right by themselves and wrong together. */
-function contradictionsOf({ database, verification, reconciliation, dict, bridge, redis }: Config): readonly string[] {
+function contradictionsOf({ database, verification, reconciliation, sync, dict, bridge, redis }: Config): readonly string[] {
   const found: string[] = [];
   if (database.poolMin > database.poolMax) {
     found.push(`DICT_VSYNC_DATABASE_POOL_MIN (${database.poolMin}) is above DICT_VSYNC_DATABASE_POOL_MAX (${database.poolMax})`);
@@ -82,6 +82,9 @@ function contradictionsOf({ database, verification, reconciliation, dict, bridge
     found.push(
       'DICT_VSYNC_RECONCILIATION_CRITICAL_THRESHOLD is below DICT_VSYNC_RECONCILIATION_APPROVAL_THRESHOLD: a critical run would need no approval',
     );
+  }
+  if (sync.dailyAt !== null && dict.listingUrl === null && bridge.url === null) {
+    found.push('DICT_VSYNC_SYNC_DAILY_AT is set, and there is no listing to read: set DICT_LISTING_URL or DICT_VSYNC_BRIDGE_URL');
   }
   if ((dict.signingKey === null) !== (dict.signingCertificate === null)) {
     found.push('DICT_VSYNC_DICT_SIGNING_KEY and DICT_VSYNC_DICT_SIGNING_CERTIFICATE go together: one of them is not set');

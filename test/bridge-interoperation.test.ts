@@ -28,8 +28,12 @@ interface World {
   one(call: string, request: Answer): Promise<Answer>;
 }
 
-/** A DICT that signs, a bridge process with its keys, and the foreign client of that. */
-async function world(t: TestContext, secured: boolean): Promise<World> {
+/** A DICT that signs, a bridge process with its keys, and the foreign client of that; `more` is for the bridge. */
+async function world(
+  t: TestContext,
+  secured: boolean,
+  more: (simulator: Simulator) => Readonly<Record<string, string>> = () => ({}),
+): Promise<World> {
   const cwd = ownDirectory(t);
   const pki = path.join(cwd, 'pki');
   initDemoKeys(pki, new Date());
@@ -56,6 +60,7 @@ async function world(t: TestContext, secured: boolean): Promise<World> {
       DICT_VSYNC_DICT_SIGNING_CERTIFICATE: participantSigning.certificateFile,
       DICT_VSYNC_DICT_TRUST_STORE: dictSigning.certificateFile,
       ...(secured ? tls : {}),
+      ...more(simulator),
     },
   });
   const python = startPythonClient(t, `localhost:${bridge.port}`, secured ? [authority, clientKey, client] : []);
@@ -140,6 +145,37 @@ describe('a gRPC client in Python', { skip }, () => {
       assert.match(String(unlisted['message']), /no directory that lists entries/);
     });
   }
+
+  it('lists entries page by page where the bridge has a directory that does', async (t) => {
+    const { simulator, one } = await world(t, true, ({ listingUrl }) => ({ DICT_LISTING_URL: listingUrl }));
+    const pages: Answer[] = [];
+    for (const page_number of [1, 2, 3]) pages.push(await one('ListEntries', { page_number, page_size: 1_000 }));
+    assert.deepEqual(
+      pages.map(({ entries, total_count, has_next_page }) => [listOf(entries).length, total_count, has_next_page]),
+      [
+        [1_000, '3000', true],
+        [1_000, '3000', true],
+        // What is false is left out of JSON.
+        [1_000, '3000', undefined],
+      ],
+    );
+    const told = pages
+      .flatMap(({ entries }) => listOf(entries))
+      .map(({ key, owner }) => [key, objectOf(owner)['name']].join(' '));
+    const there = [...simulator.state.activeEntries(scope)].map(({ entry }) => [entry.key, entry.owner.name].join(' '));
+    assert.deepEqual(told.toSorted(), there.toSorted());
+
+    const [first] = simulator.state.activeEntries(scope);
+    assert.ok(first);
+    const updated_since = new Date().toISOString();
+    simulator.state.alter(first.entry.key, { name: 'João & Maria <Conceição>' });
+    const [since, ...none] = listOf((await one('ListEntries', { page_number: 1, page_size: 10, updated_since }))['entries']);
+    assert.deepEqual(
+      [since?.['key'], objectOf(since?.['owner'])['name'], none],
+      [first.entry.key, 'João & Maria <Conceição>', []],
+    );
+    assert.equal(since?.['request_id'], undefined, 'none says which RequestId it was created with');
+  });
 
   it('reads the state of token buckets', async (t) => {
     const { simulator, python } = await world(t, false);

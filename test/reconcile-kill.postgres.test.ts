@@ -18,7 +18,7 @@ import { readRun } from '../src/reconcile/run-store.ts';
 import { startSimulator } from '../src/simulator/simulator.ts';
 import { commitTransitions, lockVSyncs } from '../src/vsync/vsync-store.ts';
 import { testDatabase } from './support/database.ts';
-import { sharedClock, VICTIM_SETTINGS, type VictimOrders } from './support/reconcile-victim.ts';
+import { sharedClock, VICTIM_SETTINGS, type VictimOrders, WORK_BEGINS } from './support/reconcile-victim.ts';
 import { SCOPE } from './support/reconcile-world.ts';
 
 const victim = fileURLToPath(new URL('./support/reconcile-victim.ts', import.meta.url));
@@ -100,11 +100,14 @@ interface Death {
   readonly stderr: string;
 }
 
+/** A victim; `began` says how many milliseconds it took to start, and never resolves for one that does not. */
 function start(
   world: World,
   kill: VictimOrders['kill'],
   killAfterBytes?: number,
-): { child: ChildProcess; ended: Promise<Death> } {
+): { child: ChildProcess; began: Promise<number>; ended: Promise<Death> } {
+  const spawnedMs = performance.now();
+  const began = Promise.withResolvers<number>();
   const child = spawn(process.execPath, [victim, JSON.stringify({ ...world.orders, kill, killAfterBytes })], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: victimLimitMs,
@@ -116,9 +119,10 @@ function start(
   });
   child.stderr.on('data', (chunk) => {
     stderr += chunk;
+    if (stderr.includes(WORK_BEGINS)) began.resolve(performance.now() - spawnedMs);
   });
   const ended = once(child, 'close').then(([, signal]) => ({ signal, stdout, stderr }));
-  return { child, ended };
+  return { child, began: began.promise, ended };
 }
 
 /** The operator's colleague agrees as soon as the run asks. */
@@ -207,18 +211,28 @@ describe('a reconciliation whose process is killed', () => {
 
   it('ends well after deaths at random moments; a file that is lost is counted', { timeout: 180_000 }, async (t) => {
     const world = await killWorld(t);
+    const lives: string[] = [];
     let deaths = 0;
     let outcome = '';
     for (let round = 0; round < 40 && outcome === ''; round++) {
       await approveWhenAsked(world);
-      const { child, ended } = start(world, null);
-      // Longer each time, so that it ends however slow the machine is.
-      const timer = setTimeout(() => child.kill('SIGKILL'), 350 + round * (40 + 80 * Math.random()));
+      const { child, began, ended } = start(world, null);
+      let timer: NodeJS.Timeout | undefined;
+      // Counted from when the work begins, in what the start took, which says how slow the machine is at the moment. Longer each time, at first
+      // by little, so that many die, and in the end by much, so that it ends.
+      void began.then((startMs) => {
+        timer = setTimeout(
+          () => child.kill('SIGKILL'),
+          startMs * (0.05 + round * (0.02 + 0.06 * Math.random()) + 0.01 * round ** 2),
+        );
+      });
       const death = await ended;
       clearTimeout(timer);
+      lives.push(death.signal ?? 'ended');
       if (death.signal === 'SIGKILL') deaths += 1;
       else outcome = death.stdout;
     }
+    t.diagnostic(`lives: ${lives.join(', ')}`);
     assert.match(outcome, /"state":"completed"/);
     assert.ok(deaths >= 1);
     const run = await readRun(world.database, world.runId);

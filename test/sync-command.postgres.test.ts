@@ -10,6 +10,7 @@ import { loadBase } from '../src/demo/loading.ts';
 import { participant } from '../src/dict/participant.ts';
 import { type SampleEntry, sampleEntries } from '../src/dict/sample-entries.ts';
 import { systemClock } from '../src/platform/clock.ts';
+import { listReports } from '../src/report/sync-report.ts';
 import { startSimulator } from '../src/simulator/simulator.ts';
 import { type CommandOutcome, runLine } from './support/command-run.ts';
 import { testDatabase } from './support/database.ts';
@@ -58,7 +59,7 @@ function rowsOf({ stdout }: CommandOutcome): Record<string, unknown>[] {
   return rows;
 }
 
-describe('dict-vsync sync', () => {
+describe('dict-vsync sync', { timeout: 300_000 }, () => {
   it('compares all participants, each under its own workflow id, and prints VSyncResult', async (t) => {
     const world = await commandWorld(t);
     // Of both key types.
@@ -100,6 +101,29 @@ describe('dict-vsync sync', () => {
     const done = await world.command('sync', '--participant', '00038166', '--json');
     assert.equal(done.exitCode, 0, done.stderr);
     assert.equal(rowsOf(done)[0]?.['EntriesUpdated'], 6);
+  });
+
+  it('is what a worker with a time for it does by itself: one that waited goes on at once', async (t) => {
+    const world = await commandWorld(t);
+    for (const { entry } of world.samples.slice(0, 6)) world.state.alter(entry.key, { accountNumber: '0099887766' });
+    assert.equal((await world.command('sync', '--participant', '00038166')).exitCode, 3);
+    const { rows } = await world.database.query<{ id: string; run: string }>(
+      `SELECT l.id, r.id AS run FROM entry_listings l JOIN dict_reconciliations r ON r.listing_id = l.id WHERE r.state = 'awaiting approval'`,
+    );
+    await world.command('approve', rows[0]?.run ?? '', '--reason', 'planted', '--operator', 'bea');
+    const ending = new AbortController();
+    const env = { ...world.env, PARTICIPANT_ISPB: '00038166', DICT_VSYNC_SYNC_DAILY_AT: '02:00' };
+    const working = runLine(['worker'], { env, cwd: world.env.DATA_DIR, signal: ending.signal });
+    let status = 'RUNNING';
+    // Ends when the worker has done it, or when the test's time is over.
+    while (status === 'RUNNING' && !t.signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const [report] = (await listReports(world.database, { limit: 100 })).filter(({ id }) => id === rows[0]?.id);
+      status = report?.status ?? 'none';
+    }
+    ending.abort();
+    const worked = await working;
+    assert.deepEqual([status, worked.exitCode], ['COMPLETED', 0], worked.stderr);
   });
 
   it('is paused by its id and goes on by --resume', async (t) => {

@@ -180,6 +180,17 @@ const optionTable = {
     attemptsMax: option(integer(1, 100), '3', 'How often one difference is judged before it is left open.'),
     leaseMs: option(duration(second, hour), '60s', 'How long a run belongs to a process that is not heard of.'),
   },
+  sync: {
+    dailyAt: unset(
+      timeOfDay,
+      'When the worker begins the daily synchronisation entry by entry over DICT_LISTING_URL, in the time zone of verifications. Not set: only "sync" does one.',
+    ),
+    type: option(
+      oneOf('FULL', 'INCREMENTAL'),
+      'FULL',
+      'What it lists: every entry, or those changed since the last one that completed (which flags none as missing at Bacen).',
+    ),
+  },
   dict: {
     url: unset(
       address('https', 'http'),

@@ -1,5 +1,5 @@
 /**
- * The whole product against a DICT that misbehaves: simulator over HTTP with signatures both ways, PostgreSQL, and the synchronisation
+ * The whole product against a DICT that misbehaves: simulator over mutual TLS with signatures both ways, PostgreSQL, and the synchronisation
  * flow with its runner's retries and its report. Divergences are planted, a fault is let loose, and one way of looking says
  * whether the product kept its promises: the right end with the right words, nothing repaired that was not planted, nothing written
  * to DICT, the ledger whole, and, once the fault is over, both sides equal.
@@ -16,6 +16,7 @@ import type { TamperOptions } from '../../src/simulator/control.ts';
 import { falselySigned } from '../../src/simulator/false-signature.ts';
 import { type ReconcileWorld, type ReconcileWorldOptions, reconcileWorld } from './reconcile-world.ts';
 import { dictSide, participantSide } from './signed-sides.ts';
+import { authority, identity } from './tls-sides.ts';
 
 export type Status = 'COMPLETED' | 'PARTIAL' | 'FAILED';
 
@@ -58,15 +59,22 @@ const IMPATIENT = { connectMs: 5_000, callMs: 2_000, idleMs: 2_000 } as const;
 // The key of the stranger takes a while to make: not within a call that has two seconds.
 falselySigned('<warm/>', 'unknown-certificate', dictSide.sign);
 
-/** Everything is signed and verified both ways; 40 keys on both sides unless told otherwise. */
+const server = authority.issue();
+/** The simulator's side of TLS. */
+const serverTls = { certificate: server.pem.certificate, key: server.pem.key, authority: authority.pem.certificate };
+
+/** Everything is signed and verified both ways, over mutual TLS; 40 keys on both sides unless told otherwise. */
 export async function faultWorld(t: TestContext, options: ReconcileWorldOptions = {}) {
+  const own = identity(t);
   const world = await reconcileWorld(t, {
     signatures: participantSide,
     limits: IMPATIENT,
     bridgeWaits: true,
+    tls: () => own,
     ...options,
-    simulator: { signatures: dictSide, ...options.simulator },
+    simulator: { signatures: dictSide, tls: serverTls, ...options.simulator },
   });
+  assert.match(world.apiUrl, /^https:/);
   const untouched = [...world.first];
   return {
     ...world,

@@ -26,6 +26,9 @@ export interface VictimOrders {
   readonly killAfterBytes?: number;
 }
 
+/** What a victim tells once it has started: the rest of its life is work. */
+export const WORK_BEGINS = 'the work begins';
+
 /** Time that several processes of one machine agree on, and that runs `factor` times as fast as theirs. */
 export interface SharedClock {
   readonly startMs: number;
@@ -89,6 +92,7 @@ async function work(orders: VictimOrders): Promise<void> {
     sleep: (ms: number) => clock.sleep(ms),
     waitForWake: (ms: number) => clock.sleep(Math.min(ms, 5_000)),
   };
+  tell({}, WORK_BEGINS);
   const outcome = await reconciliation(context, { runId: orders.runId, owner: randomUUID() });
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
   await client.close();

@@ -12,7 +12,7 @@ import type { TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { Signatures } from '../../src/bridge/answer-signature.ts';
 import { createDictClient } from '../../src/bridge/dict-client.ts';
-import type { TransportLimits } from '../../src/bridge/dict-transport.ts';
+import type { TlsSource, TransportLimits } from '../../src/bridge/dict-transport.ts';
 import type { RetryPolicy } from '../../src/bridge/retry.ts';
 import { cidToHex, computeCid } from '../../src/cid/cid.ts';
 import type { DictApi } from '../../src/dict/api.ts';
@@ -56,6 +56,8 @@ export interface ReconcileWorldOptions {
   readonly simulator?: SimulatorOptions;
   /** What the bridge signs with and whom it trusts. Default: nothing and nobody. */
   readonly signatures?: Signatures;
+  /** What the bridge's connections are made with; the simulator's side is among its own options. Default: plain http. */
+  readonly tls?: TlsSource;
   /** Limits of the network. Default: the bridge's. */
   readonly limits?: Partial<TransportLimits>;
   /** How often the bridge tries a call again by itself. Default: never, so that the flow's own patience shows. */
@@ -101,6 +103,7 @@ async function worldParts(t: TestContext, options: ReconcileWorldOptions) {
     budget: { policies: 'configured', rates: plenty },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.signatures === undefined ? {} : { signatures: options.signatures }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
   const workDirectory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-reconcile-'));
   t.after(async () => {
