@@ -9,11 +9,10 @@ import { copyOut, rowReader } from '../platform/postgres/copy-out.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
 import { errorCode } from '../platform/postgres/errors.ts';
 import { storeBuckets } from '../vsync/bucket-store.ts';
-import { type Buckets, countOfBuckets, emptyBuckets, vsyncOfBuckets } from '../vsync/buckets.ts';
+import { type Buckets, countOfBuckets, emptyBuckets, foldCidAt, vsyncOfBuckets } from '../vsync/buckets.ts';
 import { commitBulk, type Scope } from '../vsync/vsync-store.ts';
 import { lockScopes } from './batch-commit.ts';
 import { advanceRun, checkAlgorithms, endRun, type ImportRun, scopesOf } from './import-run.ts';
-import { foldBytes } from './row-filter/plain-folder.ts';
 import { dropStaging, isBaseEmpty, replaceTables } from './staging-tables.ts';
 import { tableShape } from './table-shape.ts';
 
@@ -121,7 +120,7 @@ async function bucketsOfStaged(tx: Transaction, scope: Scope): Promise<Buckets> 
     tx.connection,
     `COPY (SELECT cid FROM import_cids WHERE participant = current_setting('dict_vsync.participant')
        AND key_type = current_setting('dict_vsync.key_type')) TO STDOUT (FORMAT binary)`,
-    rowReader((buffer, from) => foldBytes(buckets, { cidBytes: buffer, cidAt: from + cidOffset })),
+    rowReader((buffer, from) => foldCidAt(buckets, buffer, from + cidOffset)),
   );
   return buckets;
 }

@@ -46,7 +46,8 @@ export function copyOut(client: pg.ClientBase, statement: string, reader: CopyRe
         });
         connection.query(statement);
       },
-      handleError: (error) => reject(asDatabaseError(error)),
+      // The reader's own failure closed the connection: it is the reason, not that the connection was lost.
+      handleError: (error) => reject(failure ?? asDatabaseError(error)),
       handleCommandComplete() {},
       handleReadyForQuery: () => (failure === undefined ? resolve() : reject(failure)),
     };
