@@ -1,13 +1,13 @@
 /**
  * Buckets folded anew from the CIDs themselves: what stored buckets, VSync and count are held against. Nearly always all of a table is
- * copied out as it lies; by the primary key each CID costs a jump (active-cids.ts, for a scope that is a small part of the table).
+ * read as it lies; by the primary key each CID costs a jump (active-cids.ts, for a scope that is a small part of the table).
  */
 
 import { escapeLiteral } from 'pg';
 import { CID_BYTES } from '../cid/cid.ts';
 import { assert } from '../platform/assert.ts';
-import { type CopyReader, copyOut, rowReader } from '../platform/postgres/copy-out.ts';
 import { type Sql, type Transaction, withinTransaction } from '../platform/postgres/database.ts';
+import { type RowsReader, rowReader, rowsOut } from '../platform/postgres/rows-out.ts';
 import { activeCidsInBuckets } from './active-cids.ts';
 import { type Buckets, emptyBuckets, foldCid, foldCidAt } from './buckets.ts';
 import type { Scope } from './scope.ts';
@@ -66,21 +66,18 @@ async function foldedAsTheyLie(tx: Transaction, scope: Scope, seq: number, signa
     assert(buffer.readInt32BE(from + 2) === CID_BYTES, 'a CID of another length');
     foldCidAt(buckets, buffer, from + cidOffset);
   });
-  const reader: CopyReader = {
+  const reader: RowsReader = {
     read(chunk) {
       signal?.throwIfAborted();
       return rows.read(chunk);
     },
   };
   await tx.query(asTheyLie);
-  // COPY takes no parameters; participant and key type are of few letters each, never what a user typed.
-  await copyOut(
-    tx.connection,
-    `COPY (SELECT cid FROM dict_cids
-       WHERE participant = ${escapeLiteral(scope.participant)} AND key_type = ${escapeLiteral(scope.keyType)}
-         AND added_seq <= ${seq} AND (removed_seq IS NULL OR removed_seq > ${seq})) TO STDOUT (FORMAT binary)`,
-    reader,
-  );
+  // No parameters; participant and key type are of few letters each, never what a user typed.
+  const statement = `SELECT cid FROM dict_cids
+    WHERE participant = ${escapeLiteral(scope.participant)} AND key_type = ${escapeLiteral(scope.keyType)}
+      AND added_seq <= ${seq} AND (removed_seq IS NULL OR removed_seq > ${seq})`;
+  await rowsOut(tx.connection, { statement, columns: ['binary'] }, reader);
   await tx.query('ROLLBACK TO SAVEPOINT as_they_lie; RELEASE SAVEPOINT as_they_lie');
   return buckets;
 }
