@@ -35,7 +35,7 @@ function historyOf({ keyType }: Scope, rows: number): HistoryRow[] {
 async function fill(database: Database, scope: Scope, rows: readonly HistoryRow[]): Promise<void> {
   await database.query(
     `INSERT INTO dict_cids (participant, key_type, cid, key, added_seq, removed_seq, added_at, removed_at, source, algorithm)
-     SELECT $1, $2, cid, 'key ' || encode(cid, 'hex'), added_seq, removed_seq, $6, CASE WHEN removed_seq IS NOT NULL THEN $6 END, 'event', 'dict'
+     SELECT $1, $2, cid, 'key ' || encode(cid, 'hex'), added_seq, removed_seq, $6::timestamptz, CASE WHEN removed_seq IS NOT NULL THEN $6 END, 'event', 'dict'
      FROM unnest($3::bytea[], $4::bigint[], $5::bigint[]) AS given (cid, added_seq, removed_seq)`,
     [
       ...[scope.participant, scope.keyType, rows.map(({ cid }) => cid), rows.map(({ addedSeq }) => addedSeq)],
