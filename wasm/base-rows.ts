@@ -1,9 +1,9 @@
 /**
- * Rows of a base as PostgreSQL copies them out in its binary form, straight from the socket: rows of dict_entries are hashed (hmac-lanes.ts),
+ * Rows of a base as PostgreSQL sends them, straight from the socket: rows of dict_entries are hashed (hmac-lanes.ts),
  * compared with their own CID and folded, rows of dict_cids folded. The inner loop of `scan` and `rebuild`. AssemblyScript (see
  * wasm/README.md). What it does is specified by src/ingest/row-filter/plain-folder.ts; how its memory is used, by kernel-folder.ts beside it.
  *
- * A message of the protocol is a byte for its kind (`d`: a row), four bytes of length, itself included, and so many bytes; a row is two
+ * A message of the protocol is a byte for its kind (`D`: a row), four bytes of length, itself included, and so many bytes; a row is two
  * bytes for the number of fields, and for each four bytes of length (-1: null) and the value. Numbers are big-endian.
  */
 
@@ -13,8 +13,6 @@ const BUCKETS: i32 = 65536;
 const BLOCK_BYTES: i32 = 64;
 const PADDING_BYTES: i32 = 9;
 const HEAD_BYTES: i32 = 5;
-/** Before the first row, in the same message. */
-const FILE_HEAD_BYTES: i32 = 19;
 
 /** Key types at the most: DICT has five. */
 export const scopesMax: i32 = 5;
@@ -48,9 +46,6 @@ export let paused: i32 = 0;
 /** 1: what comes next is no row, nor anything that may stand between rows. */
 export let stopped: i32 = 0;
 
-/** 1: the file's head stands before the next row. */
-export let atFileHead: i32 = 1;
-
 let scopes: i32 = 0;
 let participantBytes: i32 = 0;
 let seedLow: i32 = 0;
@@ -66,9 +61,8 @@ export function configure(scopeCount: i32, participantLength: i32, low: i32, hig
   seedHigh = high;
 }
 
-/** A new COPY begins. */
+/** A new statement's rows begin. */
 export function begin(): void {
-  atFileHead = 1;
   stopped = 0;
   paused = 0;
   size = 0;
@@ -84,11 +78,6 @@ export function entries(from: i32, upto: i32): i32 {
 /** The same for rows of dict_cids. */
 export function cids(from: i32, upto: i32): i32 {
   return through(from, upto, false);
-}
-
-/** A row was too long for the input and is passed over. */
-export function passOver(): void {
-  atFileHead = 0;
 }
 
 /** Hashes what still waits. */
@@ -110,9 +99,9 @@ function through(from: i32, upto: i32, areEntries: bool): i32 {
   candidates = 0;
   while (at < end) {
     const kind = load<u8>(at);
-    const isRow = kind == 0x64;
-    // CopyOutResponse, and what a server may say at any time: notices, notifications, changed parameters.
-    if (!isRow && kind != 0x48 && kind != 0x4e && kind != 0x41 && kind != 0x53) {
+    const isRow = kind == 0x44;
+    // That parsing and binding are done, and what a server may say at any time: notices, notifications, changed parameters.
+    if (!isRow && kind != 0x31 && kind != 0x32 && kind != 0x4e && kind != 0x41 && kind != 0x53) {
       stopped = 1;
       break;
     }
@@ -125,13 +114,8 @@ function through(from: i32, upto: i32, areEntries: bool): i32 {
         paused = 1;
         break;
       }
-      const row = at + HEAD_BYTES + (atFileHead != 0 ? FILE_HEAD_BYTES : 0);
-      atFileHead = 0;
-      // Fields: -1 behind the last row.
-      if (load<u16>(row) != 0xffff) {
-        if (areEntries) addEntry(row + 2, next);
-        else foldCid(row + 2);
-      }
+      if (areEntries) addEntry(at + HEAD_BYTES + 2, next);
+      else foldCid(at + HEAD_BYTES + 2);
       at = next;
       if (paused != 0) break;
     } else {

@@ -4,16 +4,16 @@
  * not those that migrations make, nothing is switched, and the rows are folded in instead.
  */
 
+import { escapeLiteral } from 'pg';
 import type { Clock } from '../platform/clock.ts';
-import { copyOut, rowReader } from '../platform/postgres/copy-out.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
 import { errorCode } from '../platform/postgres/errors.ts';
+import { rowReader, rowsOut } from '../platform/postgres/rows-out.ts';
 import { storeBuckets } from '../vsync/bucket-store.ts';
-import { type Buckets, countOfBuckets, emptyBuckets, vsyncOfBuckets } from '../vsync/buckets.ts';
+import { type Buckets, countOfBuckets, emptyBuckets, foldCidAt, vsyncOfBuckets } from '../vsync/buckets.ts';
 import { commitBulk, type Scope } from '../vsync/vsync-store.ts';
 import { lockScopes } from './batch-commit.ts';
 import { advanceRun, checkAlgorithms, endRun, type ImportRun, scopesOf } from './import-run.ts';
-import { foldBytes } from './row-filter/plain-folder.ts';
 import { dropStaging, isBaseEmpty, replaceTables } from './staging-tables.ts';
 import { tableShape } from './table-shape.ts';
 
@@ -112,16 +112,14 @@ const cidOffset = 6;
 /** The buckets of the CIDs that wait in import_cids, as they are stored. */
 async function bucketsOfStaged(tx: Transaction, scope: Scope): Promise<Buckets> {
   const buckets = emptyBuckets();
-  // COPY takes no parameters: it finds them in settings of this transaction.
-  await tx.query(`SELECT set_config('dict_vsync.participant', $1, true), set_config('dict_vsync.key_type', $2, true)`, [
-    scope.participant,
-    scope.keyType,
-  ]);
-  await copyOut(
+  const [participant, keyType] = [scope.participant, scope.keyType].map((value) => escapeLiteral(value));
+  await rowsOut(
     tx.connection,
-    `COPY (SELECT cid FROM import_cids WHERE participant = current_setting('dict_vsync.participant')
-       AND key_type = current_setting('dict_vsync.key_type')) TO STDOUT (FORMAT binary)`,
-    rowReader((buffer, from) => foldBytes(buckets, { cidBytes: buffer, cidAt: from + cidOffset })),
+    {
+      statement: `SELECT cid FROM import_cids WHERE participant = ${participant} AND key_type = ${keyType}`,
+      columns: ['binary'],
+    },
+    rowReader((buffer, from) => foldCidAt(buckets, buffer, from + cidOffset)),
   );
   return buckets;
 }

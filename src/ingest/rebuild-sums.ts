@@ -3,11 +3,11 @@
 import type { Database, Sql, Transaction } from '../platform/postgres/database.ts';
 import { rebuildBuckets, saveSnapshot } from '../vsync/bucket-store.ts';
 import { type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from '../vsync/buckets.ts';
+import { bucketsOfCids } from '../vsync/cid-buckets.ts';
 import { equalVSync } from '../vsync/vsync.ts';
 import { changesBetween } from '../vsync/vsync-journal.ts';
 import type { LockedVSync, Scope } from '../vsync/vsync-store.ts';
 import { commitBulk, lockVSyncs, readVSync } from '../vsync/vsync-store.ts';
-import { bucketsOfCids } from './cid-buckets.ts';
 import type { FilterDeps } from './filter-run.ts';
 import { type ScanRun, type ScanScope, saveCounted, saveTally } from './scan-run.ts';
 

@@ -7,8 +7,8 @@
 import { assert, InvariantBroken } from '../platform/assert.ts';
 import { littleEndianBytes, littleEndianNumbers } from '../platform/little-endian.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
-import { activeCidsInBuckets } from './active-cids.ts';
 import { type Buckets, countOfBuckets, emptyBuckets, foldCid, vsyncOfBuckets } from './buckets.ts';
+import { bucketsOfCids } from './cid-buckets.ts';
 import type { Scope } from './scope.ts';
 import { asVSync, emptyVSync, equalVSync, type VSync, vsyncToHex } from './vsync.ts';
 import { unpackChanges } from './vsync-journal.ts';
@@ -65,7 +65,7 @@ export async function storedSums(sql: Sql, scope: Scope): Promise<StoredSums> {
 async function loadBuckets(sql: Sql, scope: Scope): Promise<BucketsAsOf> {
   const row = await readSnapshot(sql, scope);
   if (row === undefined) return { seq: 0, buckets: emptyBuckets(), vsync: emptyVSync(), keys: 0 };
-  const buckets = bucketsOfRow(row) ?? (await recompute(sql, scope, row.seq));
+  const buckets = bucketsOfRow(row) ?? (await bucketsOfCids(sql, scope, row.seq));
   return { seq: row.seq, buckets, vsync: asVSync(row.vsync), keys: row.keys };
 }
 
@@ -99,7 +99,7 @@ export async function storeBuckets(tx: Transaction, scope: Scope, buckets: Bucke
  */
 export async function rebuildBuckets(sql: Sql, scope: Scope): Promise<BucketsAsOf> {
   const { seq, vsync, keys } = await readVSync(sql, scope);
-  const state = { seq, vsync, keys, buckets: await recompute(sql, scope, seq) };
+  const state = { seq, vsync, keys, buckets: await bucketsOfCids(sql, scope, seq) };
   if (seq > 0) await saveSnapshot(sql, scope, state);
   return state;
 }
@@ -149,14 +149,6 @@ export async function saveSnapshot(sql: Sql, scope: Scope, state: Pick<BucketsAs
      WHERE b.seq <= excluded.seq`,
     [scope.participant, scope.keyType, state.seq, xors, counts],
   );
-}
-
-async function recompute(sql: Sql, scope: Scope, seq: number): Promise<Buckets> {
-  const buckets = emptyBuckets();
-  for await (const page of activeCidsInBuckets(sql, scope, { seq, buckets: 'all' })) {
-    for (const cid of page) foldCid(buckets, cid, 'added');
-  }
-  return buckets;
 }
 
 function replay(buckets: Buckets, journal: Buffer): Buckets {

@@ -41,6 +41,14 @@ export function foldCid(buckets: Buckets, cid: Cid, change: 'added' | 'removed')
   for (let at = 0; at < xorBytes; at++) xors[start + at] = (xors[start + at] ?? 0) ^ (cid[at] ?? 0);
 }
 
+/** Adds the CID that stands there in some bytes, without a view for each: 10,000,000 views cost a second. */
+export function foldCidAt({ xors, counts }: Buckets, bytes: Uint8Array, cidAt: number): void {
+  const bucket = ((bytes[cidAt] ?? 0) << 8) | (bytes[cidAt + 1] ?? 0);
+  counts[bucket] = (counts[bucket] ?? 0) + 1;
+  const start = bucket * xorBytes;
+  for (let at = 0; at < xorBytes; at++) xors[start + at] = (xors[start + at] ?? 0) ^ (bytes[cidAt + at] ?? 0);
+}
+
 /** Adds what other buckets hold, of CIDs that these do not have. By words: byte by byte it took a scan of a million rows 235 ms. */
 export function mergeBuckets(buckets: Buckets, other: Buckets): void {
   const [words, otherWords] = [wordsOf(buckets), wordsOf(other)];

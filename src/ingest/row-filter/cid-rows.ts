@@ -1,10 +1,10 @@
-/** Rows of dict_cids as the server copies them out: which CID, for which key, and as of which seqs it counts. */
+/** Rows of dict_cids as the server sends them: which CID, for which key, and as of which seqs it counts. */
 
 import { CID_BYTES } from '../../cid/cid.ts';
 import type { KeyType } from '../../dict/key-type.ts';
 import { assert } from '../../platform/assert.ts';
-import { copyOut, type OnRow, rowReader } from '../../platform/postgres/copy-out.ts';
 import type { Transaction } from '../../platform/postgres/database.ts';
+import { type OnRow, type RowsQuery, rowReader, rowsOut } from '../../platform/postgres/rows-out.ts';
 import type { PairPlace } from './pair-sums.ts';
 
 /** One CID with its key. The same object for all rows: read what is needed before returning. */
@@ -16,8 +16,13 @@ export interface CidView extends PairPlace {
   removedSeq: number | null;
 }
 
-/** Also wasm/base-rows.ts counts on their order. */
-export const CID_COLUMNS = 'cid, key_type, key, added_seq, removed_seq';
+/** The CIDs of a source (row-source.ts). Also wasm/base-rows.ts counts on the order of the columns. */
+export function cidQuery(source: string): RowsQuery {
+  return {
+    statement: `SELECT cid, key_type, key, added_seq, removed_seq ${source}`,
+    columns: ['binary', 'text', 'text', 'binary', 'binary'],
+  };
+}
 
 const seqBytes = 8;
 
@@ -50,7 +55,7 @@ export async function readCidRows(
     view.removedSeq = buffer.readInt32BE(removedAt - 4) < 0 ? null : seqAt(buffer, removedAt);
     onCid(view);
   };
-  await copyOut(tx.connection, `COPY (SELECT ${CID_COLUMNS} ${source}) TO STDOUT (FORMAT binary)`, rowReader(onRow));
+  await rowsOut(tx.connection, cidQuery(source), rowReader(onRow));
 }
 
 function seqAt(buffer: Buffer, at: number): number {

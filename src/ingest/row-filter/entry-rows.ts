@@ -1,5 +1,5 @@
 /**
- * Rows of dict_entries as the server copies them out, each with the answer whether its attributes hash to its own CID. No string and
+ * Rows of dict_entries as the server sends them, each with the answer whether its attributes hash to its own CID. No string and
  * no object is made for a row: its message goes from the socket's buffer into a batch of HMACs, and one view is moved over the batch
  * when it is full. For algorithm `dict`; any other is plain-entries.ts.
  */
@@ -10,8 +10,8 @@ import { hmacSha256 } from '../../cid/dict-cid.ts';
 import type { KeyType } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
 import { assert } from '../../platform/assert.ts';
-import { copyOut, type OnRow, rowReader } from '../../platform/postgres/copy-out.ts';
 import type { Transaction } from '../../platform/postgres/database.ts';
+import { type OnRow, type RowsQuery, rowReader, rowsOut } from '../../platform/postgres/rows-out.ts';
 import type { PairPlace } from './pair-sums.ts';
 
 /** One row that has a CID. The same object for all rows: read what is needed before returning. */
@@ -28,9 +28,17 @@ export interface EntryReader {
   read(tx: Transaction, source: string, onEntry: (view: EntryView) => void): Promise<number[]>;
 }
 
-/** What is compared, then the hashed attributes in their order, the key type and participant being known. Also wasm/base-rows.ts counts on it. */
-export const ENTRY_COLUMNS =
-  'status, key_type, request_id, cid, key, owner_tax_id, owner_name, owner_trade_name, branch, account_number, account_type';
+/**
+ * The rows of a source (row-source.ts): what is compared, then the hashed attributes in their order, the key type and participant being
+ * known. Also wasm/base-rows.ts counts on it.
+ */
+export function entryQuery(source: string): RowsQuery {
+  const texts = 'key, owner_tax_id, owner_name, owner_trade_name, branch, account_number, account_type';
+  return {
+    statement: `SELECT status, key_type, request_id, cid, ${texts} ${source}`,
+    columns: ['text', 'text', 'binary', 'binary', ...texts.split(', ').map(() => 'text' as const)],
+  };
+}
 const status = 0;
 const keyTypeField = 1;
 const requestId = 2;
@@ -68,7 +76,7 @@ export function dictEntryReader(participant: Participant, keyTypes: readonly Key
           hashing.add(fields, scope, letter === activeLetter);
         }
       };
-      await copyOut(tx.connection, `COPY (SELECT ${ENTRY_COLUMNS} ${source}) TO STDOUT (FORMAT binary)`, rowReader(onRow));
+      await rowsOut(tx.connection, entryQuery(source), rowReader(onRow));
       hashing.flush();
       return counts;
     },

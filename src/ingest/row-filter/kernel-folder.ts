@@ -5,18 +5,17 @@
 
 import type { KeyType } from '../../dict/key-type.ts';
 import { assert, InvariantBroken } from '../../platform/assert.ts';
-import { type CopyReader, copyOut } from '../../platform/postgres/copy-out.ts';
+import { type RowsReader, rowsOut } from '../../platform/postgres/rows-out.ts';
 import { type Kernel, loadKernel } from '../../platform/wasm.ts';
 import { BUCKET_COUNT } from '../../vsync/buckets.ts';
-import { CID_COLUMNS } from './cid-rows.ts';
-import { ENTRY_COLUMNS } from './entry-rows.ts';
+import { cidQuery } from './cid-rows.ts';
+import { entryQuery } from './entry-rows.ts';
 import type { Candidate, FolderSetup, RowFolder } from './row-folder.ts';
 
 const xorBytes = BUCKET_COUNT * 32;
 const nameBytes = 8;
 const candidateWords = 4;
 const messageHeadBytes = 5;
-const fileHeadBytes = 19;
 
 /** A folder with nothing folded; null where there is no WebAssembly, or where it cannot do what is asked. */
 export function kernelFolder(setup: FolderSetup): RowFolder | null {
@@ -32,10 +31,10 @@ export function kernelFolder(setup: FolderSetup): RowFolder | null {
         candidates.push(...memory.candidates());
       };
       kernel.call('begin')();
-      const reader = chunkReader(kernel, memory, kernel.call('entries'), drain, (rowAt) => {
-        candidates.push(...giantEntry(memory.input, rowAt, keyTypes));
+      const reader = chunkReader(kernel, memory, kernel.call('entries'), drain, () => {
+        candidates.push(...giantEntry(memory.input, keyTypes));
       });
-      await copyOut(tx.connection, `COPY (SELECT ${ENTRY_COLUMNS} ${source}) TO STDOUT (FORMAT binary)`, reader);
+      await rowsOut(tx.connection, entryQuery(source), reader);
       kernel.call('finish')();
       drain();
       return { rows: [...memory.rows.subarray(0, keyTypes.length)], candidates };
@@ -45,7 +44,7 @@ export function kernelFolder(setup: FolderSetup): RowFolder | null {
       for (const [scope, seq] of seqs.entries()) memory.seqs[scope] = BigInt(seq);
       kernel.call('begin')();
       const reader = chunkReader(kernel, memory, kernel.call('cids'), () => {}, unexpectedGiant);
-      await copyOut(tx.connection, `COPY (SELECT ${CID_COLUMNS} ${source}) TO STDOUT (FORMAT binary)`, reader);
+      await rowsOut(tx.connection, cidQuery(source), reader);
     },
     takeSums() {
       const taken = keyTypes.map((_, scope) => ({
@@ -112,13 +111,7 @@ function memoryOf(kernel: Kernel, { participant, keyTypes, seed }: FolderSetup):
 type Through = (from: number, upto: number) => number;
 
 /** Hands chunks to the kernel, a message in pieces once it is whole. */
-function chunkReader(
-  kernel: Kernel,
-  memory: KernelMemory,
-  through: Through,
-  drain: () => void,
-  onGiant: (rowAt: number) => void,
-): CopyReader {
+function chunkReader(kernel: Kernel, memory: KernelMemory, through: Through, drain: () => void, onGiant: () => void): RowsReader {
   const { input } = memory;
   const paused = kernel.number('paused');
   const stopped = kernel.number('stopped');
@@ -135,8 +128,7 @@ function chunkReader(
         // A row larger than the kernel's input, by damage or malice: its key is named, the rest passed over.
         passing = 1 + input.readUInt32BE(1) - kept;
         kept = 0;
-        onGiant(messageHeadBytes + (kernel.number('atFileHead')() === 0 ? 0 : fileHeadBytes));
-        kernel.call('passOver')();
+        onGiant();
         return this.read(chunk);
       }
       input.set(chunk, kept);
@@ -155,8 +147,8 @@ function chunkReader(
 }
 
 /** The key of a row of which the input holds the first fields: status, key_type, request_id, cid, key. */
-function giantEntry(input: Buffer, rowAt: number, keyTypes: readonly KeyType[]): Candidate[] {
-  let at = rowAt + 2;
+function giantEntry(input: Buffer, keyTypes: readonly KeyType[]): Candidate[] {
+  let at = messageHeadBytes + 2;
   const fields = Array.from({ length: 5 }, () => {
     const from = at + 4;
     const bytes = Math.max(0, input.readInt32BE(at));

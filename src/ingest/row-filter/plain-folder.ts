@@ -1,6 +1,6 @@
 /** Folds rows in plain TypeScript: the specification of the kernel, and what serves where there is none or the algorithm is another. */
 
-import { BUCKET_COUNT, type Buckets, emptyBuckets } from '../../vsync/buckets.ts';
+import { type Buckets, emptyBuckets, foldCidAt } from '../../vsync/buckets.ts';
 import { readCidRows } from './cid-rows.ts';
 import { dictEntryReader, type EntryReader } from './entry-rows.ts';
 import { emptyPairSums, foldPair, type PairPlace } from './pair-sums.ts';
@@ -35,7 +35,8 @@ export function plainFolder(setup: FolderSetup): RowFolder {
         const [sums, into, seq] = [pairs[view.scope], folded[view.scope], seqs[view.scope]];
         if (sums === undefined || into === undefined || seq === undefined) return;
         if (view.removedSeq === null) foldPair(sums, seed, view, -1);
-        if (view.addedSeq <= seq && (view.removedSeq === null || view.removedSeq > seq)) foldBytes(into, view);
+        if (view.addedSeq <= seq && (view.removedSeq === null || view.removedSeq > seq))
+          foldCidAt(into, view.cidBytes, view.cidAt);
       });
     },
     takeSums() {
@@ -50,12 +51,4 @@ export function plainFolder(setup: FolderSetup): RowFolder {
 /** The key as text. */
 export function keyOf({ keyBytes, keyFrom, keyTo }: PairPlace): string {
   return keyBytes.toString('utf8', keyFrom, keyTo);
-}
-
-/** `foldCid` over bytes in place, without a view for each CID: 10,000,000 views cost a second. */
-export function foldBytes({ xors, counts }: Buckets, { cidBytes, cidAt }: Pick<PairPlace, 'cidBytes' | 'cidAt'>): void {
-  const bucket = ((cidBytes[cidAt] ?? 0) << 8) | (cidBytes[cidAt + 1] ?? 0);
-  counts[bucket] = (counts[bucket] ?? 0) + 1;
-  const start = bucket * (xors.length / BUCKET_COUNT);
-  for (let n = 0; n < 32; n++) xors[start + n] = (xors[start + n] ?? 0) ^ (cidBytes[cidAt + n] ?? 0);
 }

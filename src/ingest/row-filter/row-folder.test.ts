@@ -1,4 +1,4 @@
-/** Rows as PostgreSQL copies them out, folded by the kernel and in plain TypeScript: both say the same, and what hashing one by one says. */
+/** Rows as PostgreSQL sends them, folded by the kernel and in plain TypeScript: both say the same, and what hashing one by one says. */
 
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
@@ -42,28 +42,27 @@ function message(kind: string, body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** What a server sends for a COPY of these rows: the file's head with the first row, a notice in between, the end. */
+/** What a server sends for a statement of these rows: that it is parsed and bound, the rows, a notice in between, the end. */
 function sent(rows: readonly Buffer[]): Buffer {
-  const messages = [...rows, Buffer.from([0xff, 0xff])].map((row, n) =>
-    message('d', n === 0 ? Buffer.concat([Buffer.alloc(19, 1), row]) : row),
-  );
+  const messages = rows.map((row) => message('D', row));
   messages.splice(Math.floor(rows.length / 2), 0, message('N', Buffer.from('a notice')));
   return Buffer.concat([
-    message('H', Buffer.alloc(3)),
+    message('1', Buffer.alloc(0)),
+    message('2', Buffer.alloc(0)),
     ...messages,
-    message('c', Buffer.alloc(0)),
+    message('C', Buffer.from('SELECT 1\0')),
     message('Z', Buffer.from('I')),
   ]);
 }
 
-/** A transaction whose COPY sends these bytes in pieces of these lengths, and hears what the driver is given back. */
+/** A transaction whose statement sends these bytes in pieces of these lengths, and hears what the driver is given back. */
 function transactionSending(bytes: Buffer, pieceBytes: readonly number[]): Transaction & { readonly handedBack: () => Buffer } {
-  const stream = Object.assign(new EventEmitter(), { destroy() {} });
+  const stream = Object.assign(new EventEmitter(), { destroy() {}, write() {} });
   const back: Buffer[] = [];
   stream.on('data', (rest: Buffer) => back.push(Buffer.from(rest)));
   const connection = {
     query(query: { submit(of: object): void; handleReadyForQuery(): void }) {
-      query.submit({ stream, query() {} });
+      query.submit({ stream, parse() {}, execute() {}, sync() {} });
       for (let at = 0, n = 0; at < bytes.length; n++) {
         const length = Math.max(1, pieceBytes[n % pieceBytes.length] ?? bytes.length);
         stream.emit('data', Buffer.from(bytes.subarray(at, at + length)));
@@ -79,7 +78,7 @@ function transactionSending(bytes: Buffer, pieceBytes: readonly number[]): Trans
 async function entriesOf(folder: RowFolder, rows: readonly Buffer[], pieces: readonly number[]): Promise<EntriesRead> {
   const tx = transactionSending(sent(rows), pieces);
   const read = await folder.readEntries(tx, '');
-  assert.equal(tx.handedBack().toString('latin1', 0, 1), 'c', 'the driver hears of the end');
+  assert.equal(tx.handedBack().toString('latin1', 0, 1), 'C', 'the driver hears of the end');
   return read;
 }
 

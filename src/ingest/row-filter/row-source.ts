@@ -1,5 +1,5 @@
 /**
- * What a part of a base is read from, as the FROM and WHERE of a statement. COPY takes no parameters: values stand in the text,
+ * What a part of a base is read from, as the FROM and WHERE of a statement that is sent without parameters: values stand in the text,
  * quoted by the driver. They are participants, key types and numbers, never what a user typed.
  */
 

@@ -49,6 +49,21 @@ export interface Database extends Sql {
   close(): Promise<void>;
 }
 
+/** Does the work in the transaction that was given, or in a new one of the database that was: each `Sql` is one of the two. */
+export async function withinTransaction<Result>(sql: Sql, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+  if (isTransaction(sql)) return await work(sql);
+  if (isDatabase(sql)) return await sql.transaction(work);
+  throw new TypeError('neither a database nor a transaction');
+}
+
+function isTransaction(sql: Sql): sql is Transaction {
+  return 'inTransaction' in sql;
+}
+
+function isDatabase(sql: Sql): sql is Database {
+  return 'transaction' in sql;
+}
+
 export interface DatabaseOptions {
   readonly url: string;
   readonly poolMin: number;

@@ -1,31 +1,37 @@
 /**
- * Reads `COPY … TO STDOUT (FORMAT binary)` straight off the connection: each row is handed on as a piece of the socket's own
- * buffer. pg-copy-streams cuts and joins each row's message again: 0.7 µs of a row's 3.5, against 0.3 this way. Copying into the
- * base, where the sender sets the pace, is left to it.
+ * Reads the rows of a statement straight off the connection: each row is handed on as a piece of the socket's own buffer. The driver
+ * would make an object of each.
+ *
+ * Not `COPY … TO STDOUT (FORMAT binary)`, as before: for each value it has the server make a copy of its own, and of a text this costs a
+ * quarter more of the server's time for a row than sending it as text, which is the same bytes (0.92 µs against 1.18 for the eleven
+ * columns that a scan reads). Copying into the base is left to pg-copy-streams.
  */
 
 import type pg from 'pg';
 import { asDatabaseError } from './errors.ts';
 
-/** Takes what a COPY sends. */
-export interface CopyReader {
+/** Takes what the server sends. */
+export interface RowsReader {
   /**
    * Reads messages of the protocol from a chunk of the connection's bytes; keeps an unfinished one. Answers the rest, from the first
-   * message that is none of a COPY's rows; null where there is no such message. The chunk is valid during the call.
+   * message that is no row; null where there is no such message. The chunk is valid during the call.
    */
   read(chunk: Buffer): Buffer | null;
+}
+
+/** A statement without parameters, and how it is to send each column: texts are the same bytes either way, and cheaper as `text`. */
+export interface RowsQuery {
+  readonly statement: string;
+  readonly columns: readonly ('text' | 'binary')[];
 }
 
 /** Bytes `from` up to `to` of the buffer are one row: a field count, then length and value of each field. Valid during the call. */
 export type OnRow = (buffer: Buffer, from: number, to: number) => void;
 
-const copyData = 0x64;
-/** CopyOutResponse, and what a server may say at any time: notices, notifications, changed parameters. */
-const passedOver: ReadonlySet<number> = new Set([0x48, 0x4e, 0x41, 0x53]);
+const dataRow = 0x44;
+/** That parsing and binding are done, and what a server may say at any time: notices, notifications, changed parameters. */
+const passedOver: ReadonlySet<number> = new Set([0x31, 0x32, 0x4e, 0x41, 0x53]);
 const messageHeadBytes = 5;
-/** Signature, flags and length of an extension (always 0). It stands before the first row, in the same message. */
-const fileHeadBytes = 19;
-const trailer = -1;
 
 /** What the driver asks of a query that it sends. */
 interface Submitted {
@@ -36,7 +42,7 @@ interface Submitted {
 }
 
 /** Runs the statement and lets the reader have what comes. Rejects with what the reader throws, or with the database's error. */
-export function copyOut(client: pg.ClientBase, statement: string, reader: CopyReader): Promise<void> {
+export function rowsOut(client: pg.ClientBase, { statement, columns }: RowsQuery, reader: RowsReader): Promise<void> {
   return new Promise((resolve, reject) => {
     let failure: unknown;
     const query: Submitted = {
@@ -44,9 +50,13 @@ export function copyOut(client: pg.ClientBase, statement: string, reader: CopyRe
         divert(connection, reader, (thrown) => {
           failure = thrown;
         });
-        connection.query(statement);
+        connection.parse({ name: '', text: statement, types: [] }, true);
+        connection.stream.write(bindMessage(columns));
+        connection.execute({}, true);
+        connection.sync();
       },
-      handleError: (error) => reject(asDatabaseError(error)),
+      // The reader's own failure closed the connection: it is the reason, not that the connection was lost.
+      handleError: (error) => reject(failure ?? asDatabaseError(error)),
       handleCommandComplete() {},
       handleReadyForQuery: () => (failure === undefined ? resolve() : reject(failure)),
     };
@@ -54,8 +64,19 @@ export function copyOut(client: pg.ClientBase, statement: string, reader: CopyRe
   });
 }
 
+/** The driver's own message asks for all columns in one form. Unnamed portal and statement, no parameters, a code for each column. */
+function bindMessage(columns: readonly ('text' | 'binary')[]): Buffer {
+  const fixedBytes = 4 + 1 + 1 + 2 + 2 + 2;
+  const message = Buffer.alloc(1 + fixedBytes + columns.length * 2);
+  message.write('B');
+  message.writeInt32BE(fixedBytes + columns.length * 2, 1);
+  message.writeInt16BE(columns.length, 1 + fixedBytes - 2);
+  for (const [at, form] of columns.entries()) message.writeInt16BE(form === 'binary' ? 1 : 0, 1 + fixedBytes + at * 2);
+  return message;
+}
+
 /** Takes the stream's bytes away from the driver until something comes that is the driver's to handle. */
-function divert(connection: pg.Connection, reader: CopyReader, onThrown: (thrown: unknown) => void): void {
+function divert(connection: pg.Connection, reader: RowsReader, onThrown: (thrown: unknown) => void): void {
   const { stream } = connection;
   const [driver] = stream.listeners('data');
   if (driver === undefined) throw new TypeError('the driver no longer listens to its stream by itself');
@@ -81,9 +102,8 @@ function divert(connection: pg.Connection, reader: CopyReader, onThrown: (thrown
 }
 
 /** Reads row by row. */
-export function rowReader(onRow: OnRow): CopyReader {
+export function rowReader(onRow: OnRow): RowsReader {
   const pieces = joinedPieces();
-  let atFileHead = true;
   return {
     read(chunk) {
       const bytes = pieces.joined(chunk);
@@ -91,14 +111,10 @@ export function rowReader(onRow: OnRow): CopyReader {
       let at = 0;
       // Ends: every turn goes past a message, or breaks off.
       for (let code = bytes[at]; code !== undefined; code = bytes[at]) {
-        if (code !== copyData && !passedOver.has(code)) return bytes.subarray(at);
+        if (code !== dataRow && !passedOver.has(code)) return bytes.subarray(at);
         const end = bytes.length - at < messageHeadBytes ? Number.POSITIVE_INFINITY : at + 1 + bytes.readUInt32BE(at + 1);
         if (end > bytes.length) break;
-        if (code === copyData) {
-          const from = at + messageHeadBytes + (atFileHead ? fileHeadBytes : 0);
-          atFileHead = false;
-          if (bytes.readInt16BE(from) !== trailer) onRow(bytes, from, end);
-        }
+        if (code === dataRow) onRow(bytes, at + messageHeadBytes, end);
         at = end;
       }
       pieces.keep(bytes.subarray(at));
