@@ -3,6 +3,7 @@
  * and the repairs). Every writer holds the scope's VSync row (lockVSyncs) before it locks entries.
  */
 
+import { KEY_TYPES } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
 import { arrayOf, rowsOf, rowTypeOf } from '../platform/postgres/binary-parameters.ts';
@@ -12,8 +13,11 @@ import { ENTRY_COLUMN_TYPES, ENTRY_COLUMNS, type EntryRow, rowOfTexts, storedEnt
 import type { PlacedEntry, StoredEntry } from './stored-entry.ts';
 
 const names = Object.keys(ENTRY_COLUMN_TYPES);
-const keyColumns: readonly string[] = ['participant', 'key'];
+const keyColumns: readonly string[] = ['participant', 'key_type', 'key'];
 const replaceable = names.filter((name) => !keyColumns.includes(name));
+
+/** The primary key has the type before the key: where the caller names none, or what is stored may be wrong, all of them are looked at. */
+const ofAnyType = 'participant = $1 AND key_type = ANY ($2)';
 
 /** The rows of these keys, locked until the transaction ends; keys without a row are absent from the answer. */
 export async function lockEntries(
@@ -22,16 +26,17 @@ export async function lockEntries(
   keys: readonly string[],
 ): Promise<Map<string, StoredEntry>> {
   const { rows } = await tx.query<EntryRow>(
-    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE`,
-    [participant, keys],
+    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE ${ofAnyType} AND key = ANY ($3) ORDER BY key FOR UPDATE`,
+    [participant, KEY_TYPES, keys],
   );
   return new Map(rows.map((row) => [row.key, storedEntry(row)]));
 }
 
 /** The row of one key, or null. */
 export async function readEntry(sql: Sql, participant: Participant, key: string): Promise<StoredEntry | null> {
-  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = $2`, [
+  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE ${ofAnyType} AND key = $3`, [
     participant,
+    KEY_TYPES,
     key,
   ]);
   return rows[0] === undefined ? null : storedEntry(rows[0]);
@@ -44,10 +49,11 @@ export async function readEntries(
   keys: readonly string[],
 ): Promise<Map<string, StoredEntry>> {
   if (keys.length === 0) return new Map();
-  const { rows } = await sql.query<EntryRow>(
-    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2)`,
-    [participant, keys],
-  );
+  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE ${ofAnyType} AND key = ANY ($3)`, [
+    participant,
+    KEY_TYPES,
+    keys,
+  ]);
   return new Map(rows.map((row) => [row.key, storedEntry(row)]));
 }
 
@@ -71,7 +77,6 @@ export async function readEntriesFrom(sql: Sql, source: string): Promise<StoredE
   return rows.map(storedEntry);
 }
 
-/** With the key type: both indexes that begin with the participant then find one row, whichever the planner takes. */
 const readPlaced: Prepared = {
   name: 'entries-of-keys',
   text: `SELECT given.at, e.ctid, ${names.map((name) => `e.${name}`).join(', ')}
@@ -148,10 +153,10 @@ export async function replaceEntries(
 const upsert: Prepared = {
   name: 'entries-upsert',
   text: `INSERT INTO dict_entries (${ENTRY_COLUMNS}) SELECT ${ENTRY_COLUMNS} FROM unnest($1::dict_entry_row[])
-    ON CONFLICT (participant, key) DO UPDATE SET ${replaceable.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    ON CONFLICT (participant, key_type, key) DO UPDATE SET ${replaceable.map((name) => `${name} = excluded.${name}`).join(', ')}`,
 };
 
-/** Inserts or replaces whole rows. Each (participant, key) at most once per call. */
+/** Inserts or replaces whole rows. Each (participant, key_type, key) at most once per call. */
 export async function writeEntries(tx: Transaction, entries: readonly StoredEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const { rowCount } = await tx.prepared(upsert, [await packed(tx, entries)]);
