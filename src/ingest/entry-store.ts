@@ -9,7 +9,8 @@ import { assert } from '../platform/assert.ts';
 import { arrayOf, rowsOf, rowTypeOf } from '../platform/postgres/binary-parameters.ts';
 import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
-import { ENTRY_COLUMN_TYPES, ENTRY_COLUMNS, type EntryRow, rowOfTexts, storedEntry, valuesOf } from './entry-row.ts';
+import { ENTRY_COLUMN_TYPES, ENTRY_COLUMNS, type EntryRow, storedEntry, valuesOf } from './entry-row.ts';
+import { HELD_COLUMNS, type HeldKey, heldState } from './held-row.ts';
 import type { PlacedEntry, StoredEntry } from './stored-entry.ts';
 
 const names = Object.keys(ENTRY_COLUMN_TYPES);
@@ -79,10 +80,10 @@ export async function readEntriesFrom(sql: Sql, source: string): Promise<StoredE
 
 const readPlaced: Prepared = {
   name: 'entries-of-keys',
-  text: `SELECT given.at, e.ctid, ${names.map((name) => `e.${name}`).join(', ')}
+  text: `SELECT given.at, e.ctid, ${HELD_COLUMNS.map((name) => `e.${name}`).join(', ')}
     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS given (participant, key_type, key, at)
     CROSS JOIN LATERAL (
-      SELECT ctid, ${ENTRY_COLUMNS} FROM dict_entries
+      SELECT ctid, ${HELD_COLUMNS.join(', ')} FROM dict_entries
       WHERE participant = given.participant AND key_type = given.key_type AND key = given.key LIMIT 1) AS e`,
 };
 
@@ -90,10 +91,7 @@ const readPlaced: Prepared = {
  * The rows of these keys, in the same order; null where there is none. Not locked: whoever writes an entry holds the VSync row of its
  * scope, so that nothing of a held scope changes. Locking each row as well would write a log record for each.
  */
-export async function readHeldEntries(
-  tx: Transaction,
-  keys: readonly (Scope & { readonly key: string })[],
-): Promise<(PlacedEntry | null)[]> {
+export async function readHeldEntries(tx: Transaction, keys: readonly HeldKey[]): Promise<(PlacedEntry | null)[]> {
   const found = new Array<PlacedEntry | null>(keys.length).fill(null);
   if (keys.length === 0) return found;
   const { rows } = await tx.prepared(readPlaced, [
@@ -110,9 +108,12 @@ export async function readHeldEntries(
       keys.map(({ key }) => key),
     ),
   ]);
-  for (const [at, place, ...texts] of rows) {
-    assert(at != null && place != null, 'a row that was found has its place');
-    found[Number(at) - 1] = { place, stored: storedEntry(rowOfTexts(texts)) };
+  for (const row of rows) {
+    const at = Number(row[0]) - 1;
+    const key = keys[at];
+    const place = row[1];
+    assert(key !== undefined && place != null, 'a row that was found has its place');
+    found[at] = { place, stored: heldState(key, row, 2) };
   }
   return found;
 }
