@@ -56,7 +56,7 @@ describe('the configuration', () => {
     });
     const { log, ingest } = loadConfig({ env: { DICT_VSYNC_LOG_LEVEL: 'debug' }, cwd });
     assert.deepEqual(log, { level: 'debug', format: 'text' });
-    assert.deepEqual([ingest.batchWaitMs, ingest.batchEvents, ingest.batchBytes], [2_000, 7, 1_048_576]);
+    assert.deepEqual([ingest.batchWaitMs, ingest.batchEvents, ingest.batchBytes], [2_000, 7, 4_194_304]);
   });
 
   it('keeps leading zeros of participants, also in a file’s list', (t) => {

@@ -18,7 +18,7 @@ describe('dict-vsync config', () => {
       assert.match(stdout, new RegExp(`^${name}=`, 'm'));
       assert.ok(stdout.replaceAll(/\n +/g, ' ').includes(`In a file: ${inFile}.`), inFile);
     }
-    assert.match(stdout, /^DICT_VSYNC_INGEST_BATCH_EVENTS=7 {2}\(from environment; default 1000\)$/m);
+    assert.match(stdout, /^DICT_VSYNC_INGEST_BATCH_EVENTS=7 {2}\(from environment; default 4000\)$/m);
     assert.match(stdout, /^DATABASE_URL=\(secret\) /m);
   });
 

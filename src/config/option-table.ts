@@ -121,8 +121,8 @@ const optionTable = {
     ),
   },
   ingest: {
-    batchEvents: option(integer(1, 10_000), '1000', 'Events in one transaction at most.'),
-    batchBytes: option(size(1024, 64 * mebibyte), '1MiB', 'Bytes of events in one transaction at most.'),
+    batchEvents: option(integer(1, 10_000), '4000', 'Events in one batch at most.'),
+    batchBytes: option(size(1024, 64 * mebibyte), '4MiB', 'Bytes of events in one batch at most.'),
     batchWaitMs: option(duration(0, minute), '200ms', 'How long the first event of a batch waits for others.'),
     lineBytesMax: option(size(1024, 16 * mebibyte), '1MiB', 'The longest event; a longer one is a dead letter.'),
     inboxKeptMs: option(duration(hour, 90 * day), '7d', 'How long a second delivery of an event is recognised.'),

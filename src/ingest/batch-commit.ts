@@ -91,11 +91,11 @@ export async function areKnown(tx: Transaction, scope: Scope, transitions: reado
 const conflictCodes: ReadonlySet<string> = new Set(['23505', '40001', '40P01']);
 const attemptsMax = 5;
 
-/** Does the work again where another transaction was in its way; after five times the conflict is passed on. */
-export async function untilUncontended<Result>(work: () => Promise<Result>): Promise<Result> {
+/** Does the work again where another transaction was in its way; after five times the conflict is passed on. Attempts count from 1. */
+export async function untilUncontended<Result>(work: (attempt: number) => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await work();
+      return await work(attempt);
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? cause.code : null;
       if (typeof code !== 'string' || !conflictCodes.has(code) || attempt === attemptsMax) throw cause;

@@ -110,12 +110,12 @@ function foldKey<Event extends ChangeEvent>(
   return { participant, keyType, place, next, transitions: transitionsOf(key, stored, state, met), coreState };
 }
 
-/** Events by their keys, sorted by participant and key. */
+/** Events by their keys, in the order of the primary key, so that neighbours in an index are touched one after the other. */
 export function groupByKey<Event extends ChangeEvent>(events: readonly Event[]): KeyGroup<Event>[] {
   const groups = new Map<string, KeyGroup<Event> & { readonly events: Event[] }>();
   for (const event of events) {
     const { participant, keyType, key } = event;
-    const id = `${participant} ${key}`;
+    const id = `${participant} ${keyType} ${key}`;
     const group = groups.get(id);
     if (group === undefined) groups.set(id, { participant, keyType, key, events: [event] });
     else group.events.push(event);

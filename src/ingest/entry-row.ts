@@ -5,9 +5,9 @@ import { asCid } from '../cid/cid.ts';
 import type { AccountType, Entry, OwnerType } from '../dict/entry.ts';
 import type { KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
+import { parseInstant } from '../event/instant.ts';
 import { assert } from '../platform/assert.ts';
 import type { Columns, ColumnValue } from '../platform/postgres/binary-parameters.ts';
-import { bytesOfText, instantOfText } from '../platform/postgres/text-values.ts';
 import type { EntryStatus, StoredEntry } from './stored-entry.ts';
 
 /** In the order of the composite type `dict_entry_row`. */
@@ -69,20 +69,6 @@ export interface EntryRow {
   updated_at: Date;
 }
 
-const readers = { text: String, uuid: String, bytea: bytesOfText, timestamptz: instantOfText, bigint: Number } as const;
-const columnReaders = Object.entries(ENTRY_COLUMN_TYPES).map(([name, type]) => [name, readers[type]] as const);
-
-/** The row in the server's texts, in the order of the columns. */
-export function rowOfTexts(texts: readonly (string | null)[]): EntryRow {
-  const row: Record<string, unknown> = {};
-  for (const [at, [name, read]] of columnReaders.entries()) {
-    const text = texts[at];
-    row[name] = text === null || text === undefined ? null : read(text);
-  }
-  // Read by the same list that the statement names its columns by.
-  return row as unknown as EntryRow;
-}
-
 function entryOfRow(row: EntryRow): Entry {
   const { account_number, account_type, owner_type, owner_tax_id, owner_name } = row;
   assert(
@@ -127,11 +113,16 @@ export function storedEntry(row: EntryRow): StoredEntry {
   return { ...common, status: row.status, entry, requestId: row.request_id, cid: asCid(row.cid) };
 }
 
+/** DICT's own dates may be ones that no event has. */
+function dateOf(text: string): Date {
+  return parseInstant(text) ?? new Date(text);
+}
+
 /** The values of a row, in the order of the columns. */
 export function valuesOf(stored: StoredEntry): ColumnValue[] {
   const account = stored.entry?.account;
   const owner = stored.entry?.owner;
-  const openedAt = account === undefined || account.openingDate === '' ? null : new Date(account.openingDate);
+  const openedAt = account === undefined || account.openingDate === '' ? null : dateOf(account.openingDate);
   const cid: Cid | null = stored.cid;
   return [
     stored.participant,

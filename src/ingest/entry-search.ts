@@ -3,7 +3,7 @@
  * index; the account's and the type's answers are bounded. Showing them masked is the caller's duty.
  */
 
-import type { KeyType } from '../dict/key-type.ts';
+import { KEY_TYPES, type KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import type { Sql } from '../platform/postgres/database.ts';
 
@@ -56,16 +56,17 @@ function searchStatement(search: EntrySearch, limit: number): { readonly text: s
   switch (search.by) {
     case 'key':
       return {
-        text: `SELECT ${columns} FROM dict_entries e WHERE e.participant = ANY ($1) AND e.key = $2 ORDER BY e.participant LIMIT $3`,
-        values: [participants, search.key, limit],
+        text: `SELECT ${columns} FROM dict_entries e
+          WHERE e.participant = ANY ($1) AND e.key_type = ANY ($4) AND e.key = $2 ORDER BY e.participant LIMIT $3`,
+        values: [participants, search.key, limit, KEY_TYPES],
       };
     case 'cid':
       // By history: a CID that has long been replaced still tells whose it was.
       return {
         text: `SELECT DISTINCT ${columns} FROM dict_cids c
-          JOIN dict_entries e ON e.participant = c.participant AND e.key = c.key
+          JOIN dict_entries e ON e.participant = c.participant AND e.key_type = c.key_type AND e.key = c.key
           WHERE c.participant = ANY ($1) AND c.key_type = ANY ($4) AND c.cid = $2 ORDER BY e.participant, e.key LIMIT $3`,
-        values: [participants, Buffer.from(search.cid), limit, ['CPF', 'CNPJ', 'PHONE', 'EMAIL', 'EVP']],
+        values: [participants, Buffer.from(search.cid), limit, KEY_TYPES],
       };
     case 'account':
       return {

@@ -3,17 +3,22 @@
  * and the repairs). Every writer holds the scope's VSync row (lockVSyncs) before it locks entries.
  */
 
+import { KEY_TYPES } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { assert } from '../platform/assert.ts';
 import { arrayOf, rowsOf, rowTypeOf } from '../platform/postgres/binary-parameters.ts';
 import type { Prepared, Sql, Transaction } from '../platform/postgres/database.ts';
 import type { Scope } from '../vsync/vsync-store.ts';
-import { ENTRY_COLUMN_TYPES, ENTRY_COLUMNS, type EntryRow, rowOfTexts, storedEntry, valuesOf } from './entry-row.ts';
+import { ENTRY_COLUMN_TYPES, ENTRY_COLUMNS, type EntryRow, storedEntry, valuesOf } from './entry-row.ts';
+import { HELD_COLUMNS, type HeldKey, heldState } from './held-row.ts';
 import type { PlacedEntry, StoredEntry } from './stored-entry.ts';
 
 const names = Object.keys(ENTRY_COLUMN_TYPES);
-const keyColumns: readonly string[] = ['participant', 'key'];
+const keyColumns: readonly string[] = ['participant', 'key_type', 'key'];
 const replaceable = names.filter((name) => !keyColumns.includes(name));
+
+/** The primary key has the type before the key: where the caller names none, or what is stored may be wrong, all of them are looked at. */
+const ofAnyType = 'participant = $1 AND key_type = ANY ($2)';
 
 /** The rows of these keys, locked until the transaction ends; keys without a row are absent from the answer. */
 export async function lockEntries(
@@ -22,16 +27,17 @@ export async function lockEntries(
   keys: readonly string[],
 ): Promise<Map<string, StoredEntry>> {
   const { rows } = await tx.query<EntryRow>(
-    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2) ORDER BY key FOR UPDATE`,
-    [participant, keys],
+    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE ${ofAnyType} AND key = ANY ($3) ORDER BY key FOR UPDATE`,
+    [participant, KEY_TYPES, keys],
   );
   return new Map(rows.map((row) => [row.key, storedEntry(row)]));
 }
 
 /** The row of one key, or null. */
 export async function readEntry(sql: Sql, participant: Participant, key: string): Promise<StoredEntry | null> {
-  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = $2`, [
+  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE ${ofAnyType} AND key = $3`, [
     participant,
+    KEY_TYPES,
     key,
   ]);
   return rows[0] === undefined ? null : storedEntry(rows[0]);
@@ -44,10 +50,11 @@ export async function readEntries(
   keys: readonly string[],
 ): Promise<Map<string, StoredEntry>> {
   if (keys.length === 0) return new Map();
-  const { rows } = await sql.query<EntryRow>(
-    `SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE participant = $1 AND key = ANY ($2)`,
-    [participant, keys],
-  );
+  const { rows } = await sql.query<EntryRow>(`SELECT ${ENTRY_COLUMNS} FROM dict_entries WHERE ${ofAnyType} AND key = ANY ($3)`, [
+    participant,
+    KEY_TYPES,
+    keys,
+  ]);
   return new Map(rows.map((row) => [row.key, storedEntry(row)]));
 }
 
@@ -71,13 +78,12 @@ export async function readEntriesFrom(sql: Sql, source: string): Promise<StoredE
   return rows.map(storedEntry);
 }
 
-/** With the key type: both indexes that begin with the participant then find one row, whichever the planner takes. */
 const readPlaced: Prepared = {
   name: 'entries-of-keys',
-  text: `SELECT given.at, e.ctid, ${names.map((name) => `e.${name}`).join(', ')}
+  text: `SELECT given.at, e.ctid, ${HELD_COLUMNS.map((name) => `e.${name}`).join(', ')}
     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS given (participant, key_type, key, at)
     CROSS JOIN LATERAL (
-      SELECT ctid, ${ENTRY_COLUMNS} FROM dict_entries
+      SELECT ctid, ${HELD_COLUMNS.join(', ')} FROM dict_entries
       WHERE participant = given.participant AND key_type = given.key_type AND key = given.key LIMIT 1) AS e`,
 };
 
@@ -85,10 +91,7 @@ const readPlaced: Prepared = {
  * The rows of these keys, in the same order; null where there is none. Not locked: whoever writes an entry holds the VSync row of its
  * scope, so that nothing of a held scope changes. Locking each row as well would write a log record for each.
  */
-export async function readHeldEntries(
-  tx: Transaction,
-  keys: readonly (Scope & { readonly key: string })[],
-): Promise<(PlacedEntry | null)[]> {
+export async function readHeldEntries(tx: Transaction, keys: readonly HeldKey[]): Promise<(PlacedEntry | null)[]> {
   const found = new Array<PlacedEntry | null>(keys.length).fill(null);
   if (keys.length === 0) return found;
   const { rows } = await tx.prepared(readPlaced, [
@@ -105,9 +108,12 @@ export async function readHeldEntries(
       keys.map(({ key }) => key),
     ),
   ]);
-  for (const [at, place, ...texts] of rows) {
-    assert(at != null && place != null, 'a row that was found has its place');
-    found[Number(at) - 1] = { place, stored: storedEntry(rowOfTexts(texts)) };
+  for (const row of rows) {
+    const at = Number(row[0]) - 1;
+    const key = keys[at];
+    const place = row[1];
+    assert(key !== undefined && place != null, 'a row that was found has its place');
+    found[at] = { place, stored: heldState(key, row, 2) };
   }
   return found;
 }
@@ -148,10 +154,10 @@ export async function replaceEntries(
 const upsert: Prepared = {
   name: 'entries-upsert',
   text: `INSERT INTO dict_entries (${ENTRY_COLUMNS}) SELECT ${ENTRY_COLUMNS} FROM unnest($1::dict_entry_row[])
-    ON CONFLICT (participant, key) DO UPDATE SET ${replaceable.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    ON CONFLICT (participant, key_type, key) DO UPDATE SET ${replaceable.map((name) => `${name} = excluded.${name}`).join(', ')}`,
 };
 
-/** Inserts or replaces whole rows. Each (participant, key) at most once per call. */
+/** Inserts or replaces whole rows. Each (participant, key_type, key) at most once per call. */
 export async function writeEntries(tx: Transaction, entries: readonly StoredEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const { rowCount } = await tx.prepared(upsert, [await packed(tx, entries)]);

@@ -1,9 +1,11 @@
 /**
- * One batch of events, one transaction: inbox, entries, CID history, VSync and journal, dead letters, progress and what the core was
- * waited for. Either all of it is there afterwards or none, so a consumer may be killed anywhere and be given the same events again.
+ * One batch of events: inbox, entries, CID history, VSync and journal, dead letters, progress and what the core was waited for. A small
+ * batch is one transaction, a large one two at once, of different participants and key types (batch-parts.ts), and progress is written
+ * when both are committed. Either all of an event is there afterwards or nothing of it, so a consumer may be killed anywhere and be given
+ * the same events again.
  *
- * The VSync rows are locked first, in sorted order: whatever else a batch touches belongs to a locked participant and key type, so
- * two consumers never wait for each other in a circle.
+ * The VSync rows are locked first, in sorted order: whatever else a part touches belongs to a locked participant and key type, so
+ * two consumers never wait for each other in a circle. No part waits for its other one while it holds a lock.
  */
 
 import type { KeyEvent } from '../event/key-event.ts';
@@ -12,6 +14,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
 import { commitKeys, lockScopes, untilUncontended } from './batch-commit.ts';
 import { type FoldedEvent, foldGroups, type KeyGroup } from './batch-fold.ts';
+import { partsOf } from './batch-parts.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { keepDeadLetters } from './dead-letter.ts';
 import { readHeldEntries } from './entry-store.ts';
@@ -51,24 +54,36 @@ async function acknowledge(tx: Transaction, events: readonly KeyEvent[], now: Da
   return taken;
 }
 
+/** Counts of nothing. */
+export const NO_COUNTS: IngestCounts = { applied: 0, superseded: 0, echo: 0, dead: 0, duplicate: 0 };
+
+/** Counts of two together. */
+export function sumOfCounts(a: IngestCounts, b: IngestCounts): IngestCounts {
+  return {
+    applied: a.applied + b.applied,
+    superseded: a.superseded + b.superseded,
+    echo: a.echo + b.echo,
+    dead: a.dead + b.dead,
+    duplicate: a.duplicate + b.duplicate,
+  };
+}
+
 interface Applied {
   readonly taken: readonly TakenEvent[];
   readonly conflicts: readonly DeadLetter[];
   readonly duplicates: number;
 }
 
-async function applyEvents(tx: Transaction, batch: EventBatch, now: Date): Promise<Applied> {
+async function applyEvents(tx: Transaction, batch: EventBatch, repeats: boolean, now: Date): Promise<Applied> {
   if (batch.events.length === 0) return { taken: [], conflicts: [], duplicates: 0 };
   const locks = await lockScopes(
     tx,
     batch.events.map(({ event }) => event),
     now,
   );
-  const known = await knownEvents(
-    tx,
-    batch.events.map(({ event }) => event.eventId),
-  );
-  const fresh = batch.events.filter(({ event }) => !known.has(event.eventId));
+  const ids = batch.events.map(({ event }) => event.eventId);
+  const known = repeats ? await knownEvents(tx, ids) : new Set<string>();
+  const fresh = known.size === 0 ? batch.events : batch.events.filter(({ event }) => !known.has(event.eventId));
   const groups = known.size === 0 ? batch.groups : batch.groups.flatMap((group) => freshOf(group, known));
   const fold = foldGroups(groups, await readHeldEntries(tx, groups), locks.algorithmOf);
   await commitKeys(tx, locks, fold.keys, 'event', now);
@@ -114,30 +129,59 @@ function countsOf(batch: EventBatch, applied: Applied, deadKept: number): Ingest
   };
 }
 
+/** What is told of a source once a batch of it is committed. */
+type Progress = Omit<IngestProgress, 'latestOccurredAt'>;
+
 /** Takes a batch in: decodes it and commits it. */
 export async function ingestBatch(
   deps: IngestDeps,
   received: readonly ReceivedEvent[],
-  progress?: Omit<IngestProgress, 'latestOccurredAt'>,
+  progress?: Progress,
 ): Promise<IngestCounts> {
-  return await commitBatch(deps, await decodeBatch(received, deps.clock.now()), progress);
+  return await commitBatch(deps, await decodeBatch(received, deps.clock.now()), { progress });
+}
+
+export interface CommitOptions {
+  /** Written when all events of the batch are committed. */
+  readonly progress?: Progress | undefined;
+  /**
+   * Whether events of the batch are likely to be in the inbox already, as when a stream is read again: the inbox is then asked first.
+   * Else it is only inserted into, and asked when that fails. Default: false.
+   */
+  readonly repeats?: boolean | undefined;
 }
 
 /**
  * Commits a decoded batch. Bad events become dead letters and the rest proceeds; only the database can make this reject, and then nothing
- * of the batch has happened. `progress`: written in the same transaction.
+ * of the batch has happened, or, of a large one, only that of some participants and key types: the same batch can be given again.
  */
-export async function commitBatch(
+export async function commitBatch(deps: IngestDeps, batch: EventBatch, options: CommitOptions = {}): Promise<IngestCounts> {
+  const { progress, repeats = false } = options;
+  const written = progress === undefined ? undefined : { ...progress, latestOccurredAt: latest(batch.events) };
+  const parts = partsOf(batch);
+  if (parts.length === 1) return await commitPart(deps, batch, { progress: written, repeats });
+  const outcomes = await Promise.allSettled(parts.map((part) => commitPart(deps, part, { progress: undefined, repeats })));
+  let counts = NO_COUNTS;
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    counts = sumOfCounts(counts, outcome.value);
+  }
+  if (written !== undefined) await writeProgress(deps.database, written, deps.clock.now());
+  return counts;
+}
+
+async function commitPart(
   deps: IngestDeps,
   batch: EventBatch,
-  progress?: Omit<IngestProgress, 'latestOccurredAt'>,
+  { progress, repeats }: { readonly progress: IngestProgress | undefined; readonly repeats: boolean },
 ): Promise<IngestCounts> {
-  return await untilUncontended(() =>
+  return await untilUncontended((attempt) =>
     deps.database.transaction(async (tx) => {
       const now = deps.clock.now();
-      const applied = await applyEvents(tx, batch, now);
+      // A first attempt that met an event it did not expect tells by a unique violation.
+      const applied = await applyEvents(tx, batch, repeats || attempt > 1, now);
       const deadKept = await keepDeadLetters(tx, [...batch.invalid, ...applied.conflicts], now);
-      if (progress !== undefined) await writeProgress(tx, { ...progress, latestOccurredAt: latest(batch.events) }, now);
+      if (progress !== undefined) await writeProgress(tx, progress, now);
       return countsOf(batch, applied, deadKept);
     }),
   );

@@ -10,7 +10,7 @@ import { decodeBatch } from './event-batch.ts';
 import type { EventLine } from './event-lines.ts';
 import { LineCutter } from './event-lines.ts';
 import type { IngestCounts, IngestDeps } from './ingest-batch.ts';
-import { commitBatch } from './ingest-batch.ts';
+import { commitBatch, NO_COUNTS, sumOfCounts } from './ingest-batch.ts';
 import { writeProgress } from './ingest-progress.ts';
 
 export interface IngestSettings {
@@ -21,9 +21,13 @@ export interface IngestSettings {
   readonly lineBytesMax: number;
 }
 
+/**
+ * A batch is that large only where so many events wait: 4,000 against 1,000 cost a quarter less processor time each, and take a third of a
+ * second to commit. Who comes alone waits `batchWaitMs` at most.
+ */
 export const INGEST_DEFAULTS: IngestSettings = {
-  batchEvents: 1_000,
-  batchBytes: 1_048_576,
+  batchEvents: 4_000,
+  batchBytes: 4_194_304,
   batchWaitMs: 200,
   lineBytesMax: 1_048_576,
 };
@@ -53,8 +57,6 @@ interface Reading {
   pending: Promise<IteratorResult<Uint8Array>> | null;
   ended: boolean;
 }
-
-const noCounts: IngestCounts = { applied: 0, superseded: 0, echo: 0, dead: 0, duplicate: 0 };
 
 function enqueue(reading: Reading, lines: readonly EventLine[]): void {
   for (const line of lines) {
@@ -138,16 +140,6 @@ function nextOccurredAt(reading: Reading, now: Date): Date | null {
   return decoded.valid ? decoded.event.occurredAt : null;
 }
 
-function plus(a: IngestCounts, b: IngestCounts): IngestCounts {
-  return {
-    applied: a.applied + b.applied,
-    superseded: a.superseded + b.superseded,
-    echo: a.echo + b.echo,
-    dead: a.dead + b.dead,
-    duplicate: a.duplicate + b.duplicate,
-  };
-}
-
 /**
  * Takes the stream in to its end, or until the signal says stop: then the batch in hand is finished first. `onBatch` hears the counts so
  * far after each commit.
@@ -169,7 +161,9 @@ export async function ingestStream(
     ended: false,
   };
   const { origin } = source;
-  const soFar = { ...noCounts, lines: 0, bytes: 0 };
+  const soFar = { ...NO_COUNTS, lines: 0, bytes: 0 };
+  // Whether the batch before had events that were in the inbox already: a stream is being read again, and this one may have more.
+  let repeats = false;
   let next = await readBatch(deps, reading, settings, signal);
   // Ends with the source, or with the signal.
   while (next !== null) {
@@ -182,7 +176,9 @@ export async function ingestStream(
     // Read and decoded while the database commits; never committed before it. Its failure is heard once this batch is committed.
     const following = readBatch(deps, reading, settings, signal);
     following.catch(() => {});
-    Object.assign(soFar, plus(soFar, await commitBatch(deps, decoded, progress)));
+    const counts = await commitBatch(deps, decoded, { progress, repeats });
+    repeats = counts.duplicate > decoded.repeated;
+    Object.assign(soFar, sumOfCounts(soFar, counts));
     onBatch({ ...soFar });
     if (signal.aborted) {
       const left = await following.catch(() => null);

@@ -68,7 +68,7 @@ export type StoredEntry = KeyState & RowStamp;
 
 /** A row of the base, and where it lies. */
 export interface PlacedEntry {
-  readonly stored: StoredEntry;
+  readonly stored: KeyState;
   /** The row's place in its table (ctid), which stays what it is while the scope's VSync row is held. */
   readonly place: string;
 }

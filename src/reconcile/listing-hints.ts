@@ -6,7 +6,7 @@
 
 import { asCid, type Cid, cidToHex, computeCid } from '../cid/cid.ts';
 import type { ExtendedEntry } from '../dict/entry.ts';
-import type { KeyType } from '../dict/key-type.ts';
+import { KEY_TYPES, type KeyType } from '../dict/key-type.ts';
 import type { Participant } from '../dict/participant.ts';
 import { activeCid, type StoredEntry } from '../ingest/stored-entry.ts';
 import type { Sql, Transaction } from '../platform/postgres/database.ts';
@@ -72,7 +72,7 @@ export interface ComparedRange {
   readonly unlisted: readonly { readonly keyType: KeyType; readonly cid: Cid }[];
 }
 
-/** Looks the next active keys of ours up among those shown, in the order of their keys. */
+/** Looks the next active keys of ours up among those shown, in the order of their keys, which no index has across key types. */
 export async function compareRange(
   sql: Sql,
   listing: { readonly id: string; readonly participant: Participant; readonly startedAt: Date },
@@ -82,10 +82,13 @@ export async function compareRange(
     `SELECT e.key, e.key_type AS "keyType", e.cid, e.status = 'ACTIVE' AS active,
        e.status = 'ACTIVE' AND e.updated_at < $3
          AND NOT EXISTS (SELECT FROM entry_listing_keys k WHERE k.listing_id = $1 AND k.key = e.key) AS unlisted
-     FROM dict_entries e
-     WHERE e.participant = $2 AND ($4::text IS NULL OR e.key > $4)
+     FROM unnest($6::text[]) AS wanted (key_type)
+     CROSS JOIN LATERAL (
+       SELECT key, key_type, cid, status, updated_at FROM dict_entries
+       WHERE participant = $2 AND key_type = wanted.key_type AND ($4::text IS NULL OR key > $4)
+       ORDER BY key LIMIT $5) AS e
      ORDER BY e.key LIMIT $5`,
-    [listing.id, listing.participant, listing.startedAt, after, limit],
+    [listing.id, listing.participant, listing.startedAt, after, limit, KEY_TYPES],
   );
   const unlisted = rows.flatMap(({ keyType, cid, unlisted: is }) => (is && cid !== null ? [{ keyType, cid: asCid(cid) }] : []));
   return {

@@ -137,7 +137,7 @@ export async function closeSettledReviews(sql: Sql, participant: Participant | n
          version = item.version + 1
      FROM dict_entries AS entry
      WHERE item.status IN ('PENDING', 'INVESTIGATING') AND ($1::text IS NULL OR item.participant = $1)
-       AND entry.participant = item.participant AND entry.key = item.key
+       AND entry.participant = item.participant AND entry.key_type = item.key_type AND entry.key = item.key
        AND CASE item.reason WHEN 'orphaned' THEN entry.status NOT IN ('ORPHANED', 'PENDING')
            ELSE entry.seq IS DISTINCT FROM item.entry_seq END`,
     [participant, now],

@@ -84,8 +84,8 @@ describe('the inbox', () => {
   it('forgets what was taken in longer ago than it is kept, and only that', async (t) => {
     const database = await testDatabase(t);
     for (const [id, days] of [
-      ['old', 8],
-      ['kept', 6],
+      ['00000000-0000-4000-8000-000000000008', 8],
+      ['00000000-0000-4000-8000-000000000006', 6],
     ] as const) {
       await database.query(
         `INSERT INTO event_inbox (event_id, outcome, occurred_at, received_at) VALUES ($1, 'applied', $2, $2)`,
@@ -94,6 +94,6 @@ describe('the inbox', () => {
     }
     await tidyInbox({ database, clock }, 7 * 86_400_000);
     const { rows } = await database.query<{ event_id: string }>('SELECT event_id FROM event_inbox');
-    assert.deepEqual(rows, [{ event_id: 'kept' }]);
+    assert.deepEqual(rows, [{ event_id: '00000000-0000-4000-8000-000000000006' }]);
   });
 });

@@ -83,7 +83,7 @@ const history: readonly Filling[] = [
     table: 'event_inbox',
     rows: 200_000,
     columns: 'event_id, outcome, occurred_at, received_at',
-    values: `md5('event' || n), 'applied', $1::timestamptz, $1::timestamptz - (200001 - n) * interval '3.5 seconds'`,
+    values: `md5('event' || n)::uuid, 'applied', $1::timestamptz, $1::timestamptz - (200001 - n) * interval '3.5 seconds'`,
     parameters: ({ now }) => [now],
   },
   {

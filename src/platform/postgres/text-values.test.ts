@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { bytesOfText, instantOfText } from './text-values.ts';
+import { bytesOfText, instantOfText, isoOfText } from './text-values.ts';
 
 describe("a value in the server's text", () => {
   it('is the instant that was written, in every zone and with every fraction', () => {
@@ -13,7 +13,11 @@ describe("a value in the server's text", () => {
     assert.throws(() => instantOfText('infinity'), /is a time with zone/);
     fc.assert(
       fc.property(fc.date({ min: new Date('1900-01-01Z'), max: new Date('9999-12-31Z'), noInvalidDate: true }), (date) => {
-        assert.deepEqual(instantOfText(date.toISOString().replace('T', ' ').replace('Z', '+00')), date);
+        const iso = date.toISOString();
+        const text = iso.replace('T', ' ').replace('Z', '+00');
+        assert.deepEqual(instantOfText(text), date);
+        assert.equal(isoOfText(text), iso);
+        assert.equal(isoOfText(text.replace(/[.]\d+/, '')), iso.replace(/[.]\d+/, '.000'));
       }),
     );
   });

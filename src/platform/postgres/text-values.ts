@@ -48,6 +48,12 @@ export function instantOfText(text: string): Date {
   return time;
 }
 
+/** The same as `Date.toISOString` writes it. A whole second in UTC, as most are, is only put together anew: 60 ns against 900. */
+export function isoOfText(text: string): string {
+  const isUtcSecond = text.length === secondLength + 3 && text.endsWith('+00');
+  return isUtcSecond ? `${text.slice(0, 10)}T${text.slice(11, secondLength)}.000Z` : instantOfText(text).toISOString();
+}
+
 /** A bytea in the hex style, such as `\x00ff`. */
 export function bytesOfText(text: string): Buffer {
   assert(text.startsWith('\\x'), 'a bytea is written in hex');
