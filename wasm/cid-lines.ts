@@ -188,10 +188,11 @@ export function foldCids(count: i32): void {
   }
 }
 
-/** Adds what was folded since the last time to the XORs, counts and sums. */
+/** Adds what was folded since the last time to the XORs, counts and sums. Of few CIDs it touches no more memory than theirs. */
 export function settle(): void {
   for (let into = 0; into < BUCKETS; into++) {
     const record = recordsAt + (into << 6);
+    if (load<u32>(record, RECORD_COUNT) == 0) continue;
     const xor = xorsAt + (into << 5);
     v128.store(xor, v128.xor(v128.load(xor), v128.load(record)));
     v128.store(xor, v128.xor(v128.load(xor, 16), v128.load(record, 16)), 16);
@@ -199,8 +200,8 @@ export function settle(): void {
     store<u64>(sum, load<u64>(sum) + load<u64>(record, RECORD_SUM));
     const count = countsAt + (into << 2);
     store<u32>(count, load<u32>(count) + load<u32>(record, RECORD_COUNT));
+    memory.fill(record, 0, 64);
   }
-  memory.fill(recordsAt, 0, BUCKETS * 64);
 }
 
 /** Whether the 64 characters at `at` are followed by a line feed and have none among them: a line, of whatever. */
