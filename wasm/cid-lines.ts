@@ -47,12 +47,12 @@ export let touched: u32 = 0;
 
 /**
  * How many lines ahead `fold` fetches the records of. They are twice what the processor's second cache holds, and line by line each was
- * waited for: 42 ns a line where nothing else ran, 85 where much did, against 35 and 47 fetched 32 at a time. 8 gained less, 64 no more.
+ * waited for: 44 ns a line where nothing else ran, 85 where much did, against 36 and 47 fetched 32 at a time. 8 gained less, 64 no more.
  */
 const AHEAD: i32 = 32;
 
-// Constants come from memory: those in the code V8 makes anew for each use, by three instructions, which were half of all. 36 ns a line
-// became 21.
+// Constants come from memory: those in the code V8 makes anew for each use, by three instructions, which were half of all. 43 ns a line
+// became 30.
 v128.store(constantsAt, i8x16.splat(<i8>0xc6));
 v128.store(constantsAt, i8x16.splat(6), 16);
 v128.store(constantsAt, i8x16.splat(<i8>0xf0), 32);

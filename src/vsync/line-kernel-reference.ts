@@ -1,6 +1,6 @@
 /**
  * The kernel for lines of CIDs in plain TypeScript: what the WebAssembly one is held against, and what serves where there is no
- * WebAssembly. Measured at 1,016 ns a line against some 20.
+ * WebAssembly. Measured at 1,016 ns a line against some 30.
  */
 
 import { asCid, CID_BYTES, type Cid } from '../cid/cid.ts';
