@@ -10,7 +10,6 @@ import { assert } from '../../src/platform/assert.ts';
 import type { Database } from '../../src/platform/postgres/database.ts';
 import { createSealedFile } from '../../src/platform/sealed-file.ts';
 import { compareFile } from '../../src/reconcile/file-comparison.ts';
-import { SEGMENT_BYTES } from '../../src/reconcile/segment-folding.ts';
 import type { Bench } from '../bench.ts';
 import { BASE_SCOPE, baseAndFile, ONLY_HERE, ONLY_THERE } from '../fixtures/cid-set-sides.ts';
 import { sideDatabase } from '../fixtures/database.ts';
@@ -47,7 +46,7 @@ export const bench: Bench = {
   async prepare(items, directory) {
     const { database, file, sha256 } = await baseAndFile(items, directory);
     const [key, sealed] = [randomBytes(32), `${file}.sealed`];
-    const writer = await createSealedFile(sealed, { key, context: sha256 }, SEGMENT_BYTES);
+    const writer = await createSealedFile(sealed, { key, context: sha256 });
     for await (const chunk of createReadStream(file)) await writer.append(Buffer.from(chunk));
     await writer.finish();
     await writer.close();

@@ -105,6 +105,8 @@ export async function createSealedFile(path: string, seal: Seal, segmentBytes = 
 export interface SealedSegments {
   /** How many there are by the file's size, which proves nothing: all of them read without a refusal do. */
   readonly count: number;
+  /** Content of each but the last one, which may have less. */
+  readonly contentBytes: number;
   /** The content of that one, proven; it is valid until the next one. Throws `SealedFileRefused`. */
   read(number: number): Buffer;
   close(): void;
@@ -121,6 +123,7 @@ export function openSealedSegments(path: string, seal: Seal): SealedSegments {
   let content: Buffer | null = null;
   return {
     count,
+    contentBytes: file.segmentBytes,
     read(number) {
       if (content !== null) release(content);
       content = null;

@@ -8,9 +8,8 @@ import { createHash } from 'node:crypto';
 import { DictError } from '../dict/errors.ts';
 import { appendAudit, systemActor } from '../ledger/audit.ts';
 import { assert } from '../platform/assert.ts';
-import { vsyncOfBuckets } from '../vsync/buckets.ts';
-import { foldLines } from '../vsync/cid-lines.ts';
-import type { VSync } from '../vsync/vsync.ts';
+import { combineLines } from '../vsync/cid-lines.ts';
+import { asVSync, type VSync } from '../vsync/vsync.ts';
 import { readVSync } from '../vsync/vsync-store.ts';
 import { FileRefused, refuseLine } from './cid-set-file.ts';
 import { inState, type OpenRun, paced, type StepInput, sleepNext } from './claiming.ts';
@@ -97,7 +96,7 @@ interface AnnouncedFile {
 
 async function stream(deps: ReconcileDeps, input: StepInput, announced: AnnouncedFile, file: NewFile): Promise<FileContent> {
   const hash = createHash('sha256');
-  const reader = foldLines(refuseLine);
+  const reader = combineLines(refuseLine);
   const onProgress = paced(deps, input);
   let bytes = 0;
   // A line that is not one may be what a cut transfer left behind: length and digest are judged first.
@@ -123,7 +122,7 @@ async function stream(deps: ReconcileDeps, input: StepInput, announced: Announce
     throw new FileRefused('digest', `SHA-256 is ${digest.toString('hex')}, DICT announced ${announced.sha256.toString('hex')}`);
   }
   if (malformed !== null) throw malformed;
-  return { lines: reader.end(), vsync: vsyncOfBuckets(reader.buckets) };
+  return { lines: reader.end(), vsync: asVSync(Buffer.from(reader.vsync)) };
 }
 
 function attempt(read: () => void): FileRefused | null {

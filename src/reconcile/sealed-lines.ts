@@ -10,12 +10,11 @@ import { Worker } from 'node:worker_threads';
 import { readSealedFile } from '../platform/sealed-file.ts';
 import { siblingModule } from '../platform/sibling-module.ts';
 import { foldLines, type LineReader } from '../vsync/cid-lines.ts';
-import { mergeLineBuckets } from '../vsync/line-fold.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
 import { refuseLine } from './cid-set-file.ts';
 import {
+  foldedTogether,
   foldTaken,
-  isJoined,
   isToldInOrder,
   type SharedFolding,
   type StoredFile,
@@ -56,22 +55,20 @@ async function foldInOrder(file: StoredFile, onProgress: () => Promise<void>): P
 
 /** Null where something is not as it should be. */
 async function foldTogether(file: StoredFile, onProgress: () => Promise<void>): Promise<LineBuckets | null> {
-  const shared = shareFolding(file);
-  const beside = startBeside(shared);
+  let beside: ReturnType<typeof startBeside> | null = null;
   try {
+    const shared = shareFolding(file);
+    if (shared === null) return null;
+    beside = startBeside(shared);
     const reader = usualLines();
     let folded = 0;
     for (const _ of foldTaken(shared, reader)) if (folded++ % segmentsPerTurn === 0) await turn(onProgress);
-    if (!isJoined(shared)) return reader.buckets;
-    const others = await beside.folded;
-    if (others === null) return null;
-    mergeLineBuckets(reader.buckets, others);
-    return reader.buckets;
+    return await foldedTogether(shared, reader, beside.folded);
   } catch (cause) {
     if (isToldInOrder(cause)) return null;
     throw cause;
   } finally {
-    await beside.end();
+    await beside?.end();
   }
 }
 

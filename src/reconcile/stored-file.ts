@@ -11,7 +11,6 @@ import { createSealedFile, readSealedBeginning, type Seal, type SealedFileWriter
 import type { StepInput } from './claiming.ts';
 import type { ReconcileDeps } from './reconciliation.ts';
 import { fenceRun, readRun, updateRun } from './run-store.ts';
-import { SEGMENT_BYTES } from './segment-folding.ts';
 
 type Place = Pick<ReconcileDeps, 'workDirectory'>;
 
@@ -59,7 +58,7 @@ export async function beginFile(deps: Place & Pick<ReconcileDeps, 'newId'>, runI
   const target = filePath(deps, runId);
   const older = await leftOf(deps, runId);
   const part = `${target}.${deps.newId()}.part`;
-  const writer = await createSealedFile(part, seal, SEGMENT_BYTES);
+  const writer = await createSealedFile(part, seal);
   return {
     ...writer,
     *kept() {

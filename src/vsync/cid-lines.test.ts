@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { CID_BYTES, cidFromHex, cidToHex, packCids } from '../cid/cid.ts';
 import { bucketOf, vsyncOfBuckets } from './buckets.ts';
-import { collectLines, foldLines, foldPackedCids, type LineJudge, type LineReader } from './cid-lines.ts';
+import { collectLines, combineLines, foldLines, foldPackedCids, type LineJudge, type LineReader } from './cid-lines.ts';
 import { wasmLineKernel } from './line-kernel.ts';
 import { referenceLineKernel } from './line-kernel-reference.ts';
 import { vsyncOf, vsyncToHex } from './vsync.ts';
@@ -83,6 +83,25 @@ for (const [name, newKernel] of Object.entries(kernels)) {
             kernel.buckets.counts.reduce((sum, count) => sum + count, 0),
             cids.length,
           );
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it('combine to the VSync of their CIDs, those that the judge makes of other lines included', () => {
+      fc.assert(
+        fc.property(file, ({ lines: given, lastFeed, chunkBytes }) => {
+          const bytes = Buffer.from(given.join('\n') + (lastFeed && given.length > 0 ? '\n' : ''), 'utf8');
+          const want = expected(bytes);
+          const made = cidFromHex('5a'.repeat(32));
+          const reader = combineLines(({ length }) => (length === 0 ? made : null), newKernel());
+          for (let at = 0; at < bytes.length; at += chunkBytes) reader.read(bytes.subarray(at, at + chunkBytes));
+          assert.equal(reader.end(), want.lines);
+          const cids = [
+            ...want.cids.map(([, hex]) => cidFromHex(hex)),
+            ...want.told.filter(({ length }) => length === 0).map(() => made),
+          ];
+          assert.equal(vsyncToHex(reader.vsync), vsyncToHex(vsyncOf(cids)));
         }),
         { numRuns: 60 },
       );

@@ -9,6 +9,7 @@ import { BUCKET_COUNT, bucketOf } from './buckets.ts';
 import { foldLine, isWanted } from './line-fold.ts';
 import { LINE_BYTES, type LineBuckets, type LineKernel, wasmLineKernel } from './line-kernel.ts';
 import { referenceLineKernel } from './line-kernel-reference.ts';
+import { asVSync, type VSync, xorInto } from './vsync.ts';
 
 /** A line that is not 64 hex digits. */
 export interface UnusualLine {
@@ -61,6 +62,13 @@ export function foldLines(
   const { buckets } = kernel;
   const pass = { through: kernel.fold, after: () => {}, take: (cid: Cid) => foldLine(buckets, cid) };
   return Object.assign(new PassReader(kernel, judge, pass), { buckets });
+}
+
+/** The VSync of the lines, without their buckets and the 7 MB that these take; it is whole once `end` was called. */
+export function combineLines(judge: LineJudge, kernel: LineKernel = newLineKernel()): LineReader & { readonly vsync: VSync } {
+  const vsync = asVSync(kernel.combined);
+  const pass = { through: kernel.combine, after: () => {}, take: (cid: Cid) => xorInto(vsync, cid) };
+  return Object.assign(new PassReader(kernel, judge, pass), { vsync });
 }
 
 /** Folds CIDs that are no lines any more, 32 bytes each, as `foldLines` does lines; answers their buckets. */

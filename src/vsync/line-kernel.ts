@@ -23,6 +23,9 @@ export interface LineKernel {
   readonly input: Uint8Array;
   /** Folds usual lines from one position of the input up to another; answers where it stopped: the end, an unfinished line, an unusual one. */
   fold(from: number, upto: number): number;
+  /** The same into `combined` alone, the XOR of all. */
+  combine(from: number, upto: number): number;
+  readonly combined: Uint8Array;
   /**
    * The same, looking for the lines of wanted buckets. Lines of 64 characters that begin with the digits of another bucket may be passed
    * over unread.
@@ -54,6 +57,8 @@ export function wasmLineKernel(): LineKernel | null {
   return {
     input: new Uint8Array(memory, at('inputAt'), at('inputBytesMax')),
     fold: kernel.call('fold'),
+    combine: kernel.call('combine'),
+    combined: new Uint8Array(memory, at('combinedAt'), CID_BYTES),
     collect: kernel.call('collect'),
     foldCids: kernel.call('foldCids'),
     settle: kernel.call('settle'),
