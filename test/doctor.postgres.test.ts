@@ -96,6 +96,16 @@ describe('doctor with a base', () => {
     assert.equal(world.simulator.state.counts()['createSyncVerification 201'], undefined);
   });
 
+  it('fails at nothing where others have used the last tokens of verifications meanwhile', async (t) => {
+    const world = await doctorWorld(t);
+    const database = await baseOf(t, world);
+    world.simulator.state.addFault({ operation: 'createSyncVerification', times: 1, error: 'RateLimited' });
+    const examined = await world.examine({ DATABASE_URL: database.url });
+    assert.deepEqual([examined.exitCode, examined.fail], [0, 0], JSON.stringify(examined.findings, null, 1));
+    const { level, seen } = examined.of('our signature');
+    assert.deepEqual([level, seen], ['skip', 'not tried: DICT has no token of SYNC_VERIFICATIONS_WRITE left']);
+  });
+
   it('leaves the last tokens of verifications alone', async (t) => {
     const world = await doctorWorld(t);
     const database = await baseOf(t, world);

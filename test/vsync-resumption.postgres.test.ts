@@ -6,6 +6,8 @@ import { describe, it } from 'node:test';
 import type { EntryListing } from '../src/dict/entry-listing.ts';
 import { DictError } from '../src/dict/errors.ts';
 import { decideApproval } from '../src/reconcile/approval.ts';
+import { claimListing } from '../src/reconcile/listing-claiming.ts';
+import { createListingSteps } from '../src/reconcile/listing-steps.ts';
 import { readOpenListing, setListingPaused } from '../src/reconcile/listing-store.ts';
 import { FlowSuspended } from '../src/runner/in-process-runner.ts';
 import { meddledWorld, type VSyncWorld, vsyncWorld } from './support/vsync-world.ts';
@@ -102,7 +104,54 @@ describe('a synchronisation whose process ends in the middle', () => {
   }
 });
 
+/** A world's database in which something happens right before the first transaction. */
+function meddledDatabase({ database }: VSyncWorld, meddle: () => Promise<unknown>): VSyncWorld['vsyncDeps']['database'] {
+  let meddled = false;
+  return {
+    ...database,
+    transaction: async (work, options) => {
+      if (!meddled) {
+        meddled = true;
+        await meddle();
+      }
+      return database.transaction(work, options);
+    },
+  };
+}
+
 describe('a synchronisation beside others', () => {
+  it('that was faster begins nothing of its own, and says so nowhere', async (t) => {
+    const world = await vsyncWorld(t);
+    const { participant } = world.scope;
+    const requestedBy = { name: 'ana', authenticated: false };
+    const asked = { participant, syncType: 'FULL', lastSyncDate: null, requestedBy } as const;
+    const faster = { ...asked, listingId: randomUUID(), owner: 'faster' };
+    const database = meddledDatabase(world, () => claimListing(world.vsyncDeps, faster));
+    const slower = { ...asked, listingId: randomUUID(), owner: 'slower' };
+    const claim = await claimListing({ ...world.vsyncDeps, database }, slower);
+    assert.deepEqual([claim.kind, claim.kind === 'held' && claim.listingId], ['held', faster.listingId]);
+    const { rows } = await world.database.query<{ begun: string }>(
+      `SELECT correlation_id AS begun FROM audit_log WHERE action = 'LISTING_BEGUN'`,
+    );
+    assert.deepEqual(rows, [{ begun: faster.listingId }], 'the audit log tells of the listing that there is');
+  });
+
+  it('opens no reconciliation that runs on while it is paused, however late the pause comes', async (t) => {
+    const world = await vsyncWorld(t);
+    const { participant, keyType } = world.scope;
+    const listingId = randomUUID();
+    const requestedBy = { name: 'ana', authenticated: false };
+    const claimed = await claimListing(world.vsyncDeps, {
+      ...{ listingId, participant, syncType: 'FULL', lastSyncDate: null, owner: 'first', requestedBy },
+    });
+    assert.equal(claimed.kind, 'claimed');
+    const now = world.clock.now();
+    const database = meddledDatabase(world, () => world.database.transaction((tx) => setListingPaused(tx, listingId, now, now)));
+    const opening = await createListingSteps({ ...world.vsyncDeps, database }).openListed({ listingId, keyType });
+    assert.equal(opening.kind, 'opened');
+    assert.equal(await world.count('FROM dict_reconciliations WHERE listing_id IS NOT NULL AND paused_at IS NOT NULL'), 1);
+  });
+
   it('puts repairs above the threshold before a person, and goes on once they are approved', async (t) => {
     const world = await vsyncWorld(t, { settings: { approvalThreshold: 2 } });
     for (const { entry } of world.first.slice(0, 5)) world.state.alter(entry.key, { accountNumber: '0099887766' });

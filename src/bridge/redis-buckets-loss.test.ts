@@ -16,8 +16,10 @@ import {
   taken,
   wanting,
 } from '../../test/support/redis-replicas.ts';
-import { type RedisConnection, redisScript } from '../platform/redis/connection.ts';
+import { testConnection } from '../../test/support/redis-server.ts';
+import { type RedisConnection, RedisUnavailable, redisScript } from '../platform/redis/connection.ts';
 import { BucketsUnreachable } from './bucket-store.ts';
+import { redisBuckets } from './redis-buckets.ts';
 
 const skip = redisMissing() ?? false;
 
@@ -144,6 +146,38 @@ describe('Redis that cannot be asked', { skip, timeout: 120_000 }, () => {
       turn = await bucket.take(wanting({ person: 1 })).catch(() => null);
     }
     assert.deepEqual(turn, { kind: 'unknown' });
+  });
+
+  it('gets back what it granted unheard, and not what it granted after that to another question', async (t) => {
+    const { replica, server, hand } = await setUp(t);
+    const real = await testConnection(t, server.url);
+    const heard = Promise.withResolvers<void>();
+    let losing = false;
+    const redis: RedisConnection = {
+      server: real.server,
+      close: () => real.close(),
+      run: async (script, keys, parameters) => {
+        const isLost = losing;
+        losing = false;
+        const answer = await real.run(script, keys, parameters);
+        if (!isLost) return answer;
+        await heard.promise;
+        throw new RedisUnavailable(real.server, 'no answer', true);
+      },
+    };
+    const nowMs = (): number => hand.ms;
+    const store = redisBuckets({ redis, keyPrefix: 'test:', replica: 'losing', timeScale: 1, leaseMs: 60_000, nowMs });
+    const bucket = store.bucket(psp, POLICY);
+    await bucket.assume(RATES, 100);
+    losing = true;
+    const lost = bucket.take(wanting({ person: 10 }));
+    const kept = await taken(bucket, { person: 3 });
+    heard.resolve();
+    await assert.rejects(lost, BucketsUnreachable);
+    await store.close();
+    assert.equal(await available((await replica()).bucket), 97, 'three are in use');
+    await end({ store }, kept?.leases ?? []);
+    assert.equal(await available((await replica()).bucket), 97, 'and were charged');
   });
 
   it('is waited for no longer than a call may take, and gets back what it granted unheard', async (t) => {

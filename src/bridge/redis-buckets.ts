@@ -150,12 +150,14 @@ class RedisBucket implements Bucket {
     const callers = PRIORITIES.map((priority) => wanted[priority]);
     const first = this.#leasesGiven;
     this.#leasesGiven += callers.reduce((sum, count) => sum + count, 0);
+    // Questions may overlap: what comes after this one belongs to another.
+    const beyond = this.#leasesGiven;
     let answer: unknown;
     try {
       const keys = [this.#bucketKey, this.#leasesKey, this.#waitingKey];
       answer = await this.#scripts(BUCKET_SCRIPTS.take, keys, [replica, first, leaseMs, PLACE_MS, ...callers]);
     } catch (cause) {
-      this.#doubt(first, cause);
+      this.#doubt({ first, beyond }, cause);
       throw cause;
     }
     assert(Array.isArray(answer), 'what there is of a bucket, or nothing');
@@ -206,10 +208,10 @@ class RedisBucket implements Bucket {
   }
 
   /** A question that went out and got no answer may have taken tokens. */
-  #doubt(first: number, cause: unknown): void {
+  #doubt({ first, beyond }: { readonly first: number; readonly beyond: number }, cause: unknown): void {
     const sent = cause instanceof BucketsUnreachable && cause.cause instanceof RedisUnavailable && cause.cause.sent;
     if (!sent || this.#untold.length >= DOUBTFUL_MAX) return;
-    for (let number = first; number < this.#leasesGiven; number += 1) {
+    for (let number = first; number < beyond; number += 1) {
       this.#untold.push({ lease: `${this.#options.replica}:${number}`, born: '', cost: 'free' });
     }
   }

@@ -129,6 +129,20 @@ describe('a CID that only the base has', () => {
     assert.equal(told(judgeLocalCid(cid, answered(), stored, around)), 'dropped');
   });
 
+  it('stays open where DICT’s answer about it is another entry’s (R2)', () => {
+    const right = answered();
+    assert.ok(right.found);
+    const account = { ...right.entry.account, participant: participant('12345678') };
+    for (const [what, answer] of [
+      ['attributes', { ...right, requestId: other.requestId }],
+      ['another CID', { ...right, cid: 'ab'.repeat(32) }],
+      ['belongs to participant 12345678', { ...right, entry: { ...right.entry, account } }],
+    ] as const) {
+      const verdict = judgeLocalCid(cid, answer, stored, around);
+      assert.deepEqual([verdict.verdict, verdict.verdict === 'open' && verdict.reason.includes(what)], ['open', true], what);
+    }
+  });
+
   it('is dropped once the base no longer counts it', () => {
     for (const status of ['DELETED', 'ORPHANED', 'PENDING', 'UNRESOLVED'] as const) {
       assert.equal(told(judgeLocalCid(cid, absent, row(status), around)), 'dropped');

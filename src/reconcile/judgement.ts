@@ -119,7 +119,10 @@ export function judgeLocalCid(cid: Cid, answer: EntryByCid, stored: StoredEntry 
   const gone = noLongerActive(cid, stored);
   if (gone !== null) return gone;
   const key = stored?.key ?? null;
-  if (answer.found) return { verdict: 'dropped', reason: 'DICT has it', key };
+  const proved = proveAnswer(around.scope, cid, answer);
+  // An answer that is none is no word of DICT's either way.
+  if (proved.proof === 'refused') return { verdict: 'open', reason: proved.reason, key };
+  if (proved.proof === 'there') return { verdict: 'dropped', reason: 'DICT has it', key };
   const until = inFlightUntil(stored, around);
   if (until !== null) return { verdict: 'deferred', until, reason: 'a local event is too recent to judge', key };
   if (key === null) return { verdict: 'open', reason: 'the base counts this CID for no entry: run `dict-vsync scan`', key };

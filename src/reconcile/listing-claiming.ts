@@ -73,7 +73,9 @@ async function begin(deps: ListingDeps, input: ListingInput, participant: Partic
   const now = clock.now();
   await database.transaction(async (tx) => {
     const { name, authenticated } = requestedBy;
-    await insertListing(tx, { id, participant, syncType, updatedSince, requestedBy: name, authenticated, now });
+    const listing = { id, participant, syncType, updatedSince, requestedBy: name, authenticated, now };
+    // Another process may have been faster: then nothing has begun here.
+    if (!(await insertListing(tx, listing))) return;
     await appendAudit(tx, [
       {
         participant,
@@ -88,7 +90,6 @@ async function begin(deps: ListingDeps, input: ListingInput, participant: Partic
       },
     ]);
   });
-  // Another process may have been faster.
   const open = await readOpenListing(database, participant);
   assert(open !== null, `a listing of ${participant} is open`);
   return open;

@@ -51,8 +51,11 @@ async function openListed(
     verificationRunId: null,
     listing: { id: listingId, syncType },
   });
+  if (opening.kind !== 'opened') return opening;
+  // Paused while its reconciliations were being opened: this one must not run on its own. Looked at once more, because a pause that came
+  // after the first look found no run yet that it could have stopped.
+  const pausedAt = (await readListing(deps.database, listingId))?.pausedAt ?? null;
   const now = deps.clock.now();
-  // Paused while its reconciliations were being opened: this one must not run on its own.
-  if (opening.kind === 'opened' && listing.pausedAt !== null) await setPaused(deps.database, opening.runId, now, now);
+  if (pausedAt !== null) await setPaused(deps.database, opening.runId, now, now);
   return opening;
 }

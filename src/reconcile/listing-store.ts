@@ -87,10 +87,10 @@ export interface NewListing {
   readonly now: Date;
 }
 
-/** Begins a listing; does nothing where one is open for the participant. */
-export async function insertListing(sql: Sql, listing: NewListing): Promise<void> {
+/** Begins a listing; false where one is open for the participant, which then stays as it is. */
+export async function insertListing(sql: Sql, listing: NewListing): Promise<boolean> {
   const { id, participant, syncType, updatedSince, requestedBy, authenticated, now } = listing;
-  await sql.query(
+  const { rowCount } = await sql.query(
     `INSERT INTO entry_listings (id, participant, sync_type, updated_since, state, pages, barren_pages, entries_listed,
        foreign_entries, unreadable, missing, outdated, unresolved, unlisted, compared_keys, fencing_token, requested_by,
        authenticated, started_at, updated_at)
@@ -98,6 +98,7 @@ export async function insertListing(sql: Sql, listing: NewListing): Promise<void
      ON CONFLICT (participant) WHERE ended_at IS NULL DO NOTHING`,
     [id, participant, syncType, updatedSince, requestedBy, authenticated, now],
   );
+  return rowCount === 1;
 }
 
 /** A listing by its id; null where there is none. */

@@ -11,7 +11,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, gzipSync } from 'node:zlib';
 import type { Answer } from './answer.ts';
-import { sendBadly } from './transfer.ts';
+import { reachBelow, sendBadly } from './transfer.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -76,7 +76,7 @@ function serverOf(tls: ServerTls | null, serving: Serving): Server {
   if (tls === null) return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, serving);
   const { certificate, key, authority } = tls;
   const clients = { requestCert: true, rejectUnauthorized: true, ca: authority };
-  return createTlsServer(
+  const server = createTlsServer(
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
       cert: certificate,
@@ -87,6 +87,8 @@ function serverOf(tls: ServerTls | null, serving: Serving): Server {
     },
     serving,
   );
+  reachBelow(server);
+  return server;
 }
 
 function portOf(server: Server): number {

@@ -66,6 +66,19 @@ describe('a simulator with certificates for TLS', () => {
     });
   }
 
+  it('resets a connection below its TLS where it is told to', { timeout: 30_000 }, async (t) => {
+    const { apiUrl, state } = await started(t);
+    state.addFault({ operation: 'listPolicies', times: 1, transfer: { kind: 'reset' } });
+    const request = get(`${apiUrl}policies/`, {
+      ...{ agent: false, ...shown(client) },
+      headers: { 'pi-requestingparticipant': '00038166' },
+    });
+    const failed = new Promise((resolve) => request.once('socket', (socket) => socket.once('error', resolve)));
+    request.on('error', () => {}).on('response', (response) => response.resume().on('error', () => {}));
+    // What an end without a reset, however abrupt, does not come to.
+    assert.match(String(await failed), /read ECONNRESET/);
+  });
+
   it('speaks no TLS older than 1.2, and no plain http', async (t) => {
     const { apiUrl } = await started(t);
     const { hostname: host, port } = new URL(apiUrl);

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { TransferFault } from './answer-mark.ts';
 
@@ -67,12 +68,24 @@ async function collected(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array
   return Buffer.concat(parts);
 }
 
-/** A reset of the connection below; inside TLS, which cannot send one, the nearest to it: an end without a farewell. */
-function reset(response: ServerResponse): void {
-  const { socket } = response;
-  if (socket === null) return;
-  if ('encrypted' in socket) socket.destroy();
-  else socket.resetAndDestroy();
+/** Connections below those of TLS, which cannot send a reset themselves: by the port of their client. */
+const below = new Map<string, Socket>();
+
+function placeOf({ localPort, remotePort }: Socket): string {
+  return `${localPort} ${remotePort}`;
+}
+
+/** Lets faults reach below the TLS of this server. */
+export function reachBelow(server: Server): void {
+  server.on('connection', (socket: Socket) => {
+    const place = placeOf(socket);
+    below.set(place, socket);
+    socket.once('close', () => below.delete(place));
+  });
+}
+
+function reset({ socket }: ServerResponse): void {
+  if (socket !== null) (below.get(placeOf(socket)) ?? socket).resetAndDestroy();
 }
 
 /** Whether anybody is still there. */
