@@ -126,7 +126,7 @@ function headBytesOf(segmentBytes: number, number: number, contentBytes: number)
  * Folds the lines that lie over two segments, and the last one where its line feed is missing, and ends the reader. To be called when all
  * segments are folded, by whomever. Throws what `foldTaken` throws.
  */
-export function foldEdges({ segments, segmentBytes, state, edges }: SharedFolding, reader: UsualLines): void {
+function foldEdges({ segments, segmentBytes, state, edges }: SharedFolding, reader: UsualLines): void {
   const lastBytes = Atomics.load(state, lastBytesAt);
   for (let number = 0; number < segments; number++) {
     const contentBytes = number === segments - 1 ? lastBytes : segmentBytes;
