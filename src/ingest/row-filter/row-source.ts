@@ -7,6 +7,7 @@ import { escapeLiteral } from 'pg';
 import { KEY_TYPES, type KeyType } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
 import { BUCKET_COUNT } from '../../vsync/buckets.ts';
+import { ENTRY_COLUMNS } from '../entry-row.ts';
 import type { BlockRange } from './table-files.ts';
 
 export interface SourceScopes {
@@ -29,7 +30,7 @@ export function cidsSource(scopes: SourceScopes, seq: number, range: BlockRange 
 export function entriesInBuckets(participant: Participant, keyType: KeyType, buckets: readonly number[]): string {
   const one = { participant, keyTypes: [keyType] };
   return `FROM unnest(ARRAY[${buckets.join(', ')}]) AS wanted (bucket) CROSS JOIN LATERAL (
-    SELECT * FROM dict_entries
+    SELECT ${ENTRY_COLUMNS} FROM dict_entries
     WHERE get_byte(cid, 0) * 256 + get_byte(cid, 1) = wanted.bucket AND cid IS NOT NULL AND ${ofScopes(one)} OFFSET 0) AS e`;
 }
 
