@@ -110,8 +110,10 @@ function freshOf(group: KeyGroup<KeyChange>, known: ReadonlySet<string>): KeyGro
 }
 
 function conflictsOf(folded: readonly FoldedEvent<KeyChange>[], fresh: readonly DecodedOne[]): DeadLetter[] {
+  if (folded.every(({ dead }) => dead === null)) return [];
+  const sources = new Map(fresh.map(({ event, received }) => [event.eventId, received]));
   return folded.flatMap(({ event, dead }): DeadLetter[] => {
-    const source = dead === null ? undefined : fresh.find((one) => one.event.eventId === event.eventId)?.received;
+    const source = sources.get(event.eventId);
     if (dead === null || source === undefined) return [];
     return [{ ...source, eventId: event.eventId, participant: event.participant, ...dead }];
   });
