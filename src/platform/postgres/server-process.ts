@@ -119,8 +119,8 @@ function settingsOf(port: number, { durable, settings }: LaunchOptions): string[
     log_timezone: 'UTC',
     shared_buffers: `${sharedMebibytes}MB`,
     max_wal_size: '4GB',
-    // The log goes to the disk while transactions work, so that a large one has little left to wait for when it commits: at 10,000,000 keys
-    // 8,290 events a second against 6,960 with PostgreSQL's own 200 ms.
+    // The log goes to the disk while transactions work, so that a large one has little left to wait for when it commits
+    // (PostgreSQL's own is 200 ms): a part of the quarter that ingest gained with it, docs/adr/0021-ingest-in-batches.md.
     wal_writer_delay: '10ms',
     // One server without replicas: loading then needs no log beside the data.
     wal_level: 'minimal',
