@@ -22,7 +22,7 @@ const events = 60_000;
 const batchEvents = 4_000;
 const rounds = 3;
 /** Numbers of keys beyond any base; each run has its own. */
-const freshFrom = 40_000_000;
+const freshFrom = 80_000_000;
 const freshPerRun = 1_000_000;
 
 const copies = [

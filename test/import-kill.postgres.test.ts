@@ -70,8 +70,8 @@ const whileLoading: readonly Kill[] = [
 const whileBuilding: readonly Kill[] = [
   ['building', 1],
   ['building', 3],
-  ['building', 6],
-  ['building', 8],
+  ['building', 5],
+  ['building', 7],
 ];
 const atTheEnd: readonly Kill[] = [
   ['merging', 1],

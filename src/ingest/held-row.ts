@@ -30,13 +30,14 @@ type Texts = readonly (string | null)[];
 
 /** The state in a row's texts, the first of which stands at `from`. */
 export function heldState({ participant, keyType, key }: HeldKey, texts: Texts, from: number): KeyState {
-  // As the table's checks allow them; so are the casts below.
+  // As the table's checks allow it.
   const status = texts[from] as EntryStatus;
   const cid = texts[from + 1] ?? null;
   const requestId = texts[from + 2] ?? null;
   const requestIdSince = instant(texts[from + 3]);
   const occurredAt = instant(texts[from + 4]);
   assert(occurredAt !== null, 'a row says since when it is as it is');
+  // As the table's checks allow it.
   const eventAction = (texts[from + 5] ?? null) as KeyState['eventAction'];
   const registeredAt = instant(texts[from + 6]);
   const participantRegisteredAt = instant(texts[from + 7]);

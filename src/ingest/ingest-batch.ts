@@ -14,7 +14,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Database, Transaction } from '../platform/postgres/database.ts';
 import { commitKeys, lockScopes, untilUncontended } from './batch-commit.ts';
 import { type FoldedEvent, foldGroups, type KeyGroup } from './batch-fold.ts';
-import { partsOf } from './batch-parts.ts';
+import { PartPlan, partsOf } from './batch-parts.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { keepDeadLetters } from './dead-letter.ts';
 import { readHeldEntries } from './entry-store.ts';
@@ -110,8 +110,10 @@ function freshOf(group: KeyGroup<KeyChange>, known: ReadonlySet<string>): KeyGro
 }
 
 function conflictsOf(folded: readonly FoldedEvent<KeyChange>[], fresh: readonly DecodedOne[]): DeadLetter[] {
+  if (folded.every(({ dead }) => dead === null)) return [];
+  const sources = new Map(fresh.map(({ event, received }) => [event.eventId, received]));
   return folded.flatMap(({ event, dead }): DeadLetter[] => {
-    const source = dead === null ? undefined : fresh.find((one) => one.event.eventId === event.eventId)?.received;
+    const source = sources.get(event.eventId);
     if (dead === null || source === undefined) return [];
     return [{ ...source, eventId: event.eventId, participant: event.participant, ...dead }];
   });
@@ -149,6 +151,13 @@ export interface CommitOptions {
    * Else it is only inserted into, and asked when that fails. Default: false.
    */
   readonly repeats?: boolean | undefined;
+  /** How batches of the same stream are cut into parts. */
+  readonly plan?: PartPlan | undefined;
+  /**
+   * The batch of the same stream before this one, where it may still be under way: parts are committed beside those of it that touch
+   * other participants and key types, and progress is written after its.
+   */
+  readonly before?: Promise<unknown> | undefined;
 }
 
 /**
@@ -156,16 +165,20 @@ export interface CommitOptions {
  * of the batch has happened, or, of a large one, only that of some participants and key types: the same batch can be given again.
  */
 export async function commitBatch(deps: IngestDeps, batch: EventBatch, options: CommitOptions = {}): Promise<IngestCounts> {
-  const { progress, repeats = false } = options;
+  const { progress, repeats = false, plan = new PartPlan(), before } = options;
   const written = progress === undefined ? undefined : { ...progress, latestOccurredAt: latest(batch.events) };
-  const parts = partsOf(batch);
-  if (parts.length === 1) return await commitPart(deps, batch, { progress: written, repeats });
+  const parts = partsOf(batch, plan);
+  if (parts.length === 1) {
+    await before;
+    return await commitPart(deps, batch, { progress: written, repeats });
+  }
   const outcomes = await Promise.allSettled(parts.map((part) => commitPart(deps, part, { progress: undefined, repeats })));
   let counts = NO_COUNTS;
   for (const outcome of outcomes) {
     if (outcome.status === 'rejected') throw outcome.reason;
     counts = sumOfCounts(counts, outcome.value);
   }
+  await before;
   if (written !== undefined) await writeProgress(deps.database, written, deps.clock.now());
   return counts;
 }

@@ -1,10 +1,11 @@
 /**
- * A stream of NDJSON events taken in, batch by batch. A batch closes when it has enough events or bytes, or when its first
+ * A stream of NDJSON events taken in, batch by batch, two of them under way at once. A batch closes when it has enough events or bytes, or when its first
  * event has waited long enough. Starting again from the beginning is how it resumes: what was taken in already is recognised, so
  * no position has to be trusted to a file that may have been replaced.
  */
 
 import { decodeEvent } from '../event/event-decoding.ts';
+import { PARTED_EVENTS_MIN, PartPlan } from './batch-parts.ts';
 import type { EventBatch, ReceivedEvent } from './event-batch.ts';
 import { decodeBatch } from './event-batch.ts';
 import type { EventLine } from './event-lines.ts';
@@ -140,6 +141,65 @@ function nextOccurredAt(reading: Reading, now: Date): Date | null {
   return decoded.valid ? decoded.event.occurredAt : null;
 }
 
+type SoFar = IngestCounts & { readonly lines: number; readonly bytes: number };
+
+/**
+ * Commits batch by batch. Two large ones are under way at once, so that one computes while the log of the other is written to disk: parts
+ * of the later one wait for the earlier one's locks where they touch the same participant and key type.
+ */
+async function commitAll(
+  deps: IngestDeps,
+  reading: Reading,
+  settings: IngestSettings,
+  signal: AbortSignal,
+  onBatch: (soFar: SoFar) => void,
+): Promise<SoFar> {
+  const { origin } = reading.source;
+  const plan = new PartPlan();
+  let soFar: SoFar = { ...NO_COUNTS, lines: 0, bytes: 0 };
+  let reached = { lines: 0, bytes: 0 };
+  // Whether the last batch had events that were in the inbox already: a stream is being read again, and the next may have more.
+  let repeats = false;
+  /** All batches so far, each committed and told in its turn. */
+  let finished = Promise.resolve();
+  let last: Promise<unknown> = finished;
+  let next = await readBatch(deps, reading, settings, signal);
+  try {
+    // Ends with the source, or with the signal.
+    while (next !== null) {
+      const { lines, decoded } = next;
+      reached = { lines: reached.lines + lines.length, bytes: lines.at(-1)?.endOffset ?? reached.bytes };
+      const oldestUnconsumedAt = nextOccurredAt(reading, deps.clock.now());
+      const backlog = backlogOf(reading, reached.lines, reached.bytes);
+      const progress = { origin, consumed: reached.lines, backlog, oldestUnconsumedAt, endedAt: null };
+      const [before, upTo] = [finished, reached];
+      const committed = commitBatch(deps, decoded, { progress, repeats, plan, before });
+      finished = before.then(async () => {
+        const counts = await committed;
+        repeats = counts.duplicate > decoded.repeated;
+        soFar = { ...sumOfCounts(soFar, counts), ...upTo };
+        onBatch(soFar);
+      });
+      last = committed;
+      // Read and decoded while the database commits. What fails is heard when its turn has come.
+      const following = readBatch(deps, reading, settings, signal);
+      for (const promise of [committed, finished, following]) promise.catch(() => {});
+      await (decoded.events.length < PARTED_EVENTS_MIN ? finished : before);
+      if (signal.aborted) {
+        const left = await following.catch(() => null);
+        reading.queue.unshift(...(left?.lines ?? []));
+        break;
+      }
+      await Promise.race([following, finished]);
+      next = await following;
+    }
+    await finished;
+  } finally {
+    await last.catch(() => {});
+  }
+  return soFar;
+}
+
 /**
  * Takes the stream in to its end, or until the signal says stop: then the batch in hand is finished first. `onBatch` hears the counts so
  * far after each commit.
@@ -160,33 +220,7 @@ export async function ingestStream(
     pending: null,
     ended: false,
   };
-  const { origin } = source;
-  const soFar = { ...NO_COUNTS, lines: 0, bytes: 0 };
-  // Whether the batch before had events that were in the inbox already: a stream is being read again, and this one may have more.
-  let repeats = false;
-  let next = await readBatch(deps, reading, settings, signal);
-  // Ends with the source, or with the signal.
-  while (next !== null) {
-    const { lines, decoded } = next;
-    soFar.lines += lines.length;
-    soFar.bytes = lines.at(-1)?.endOffset ?? soFar.bytes;
-    const oldestUnconsumedAt = nextOccurredAt(reading, deps.clock.now());
-    const backlog = backlogOf(reading, soFar.lines, soFar.bytes);
-    const progress = { origin, consumed: soFar.lines, backlog, oldestUnconsumedAt, endedAt: null };
-    // Read and decoded while the database commits; never committed before it. Its failure is heard once this batch is committed.
-    const following = readBatch(deps, reading, settings, signal);
-    following.catch(() => {});
-    const counts = await commitBatch(deps, decoded, { progress, repeats });
-    repeats = counts.duplicate > decoded.repeated;
-    Object.assign(soFar, sumOfCounts(soFar, counts));
-    onBatch({ ...soFar });
-    if (signal.aborted) {
-      const left = await following.catch(() => null);
-      reading.queue.unshift(...(left?.lines ?? []));
-      break;
-    }
-    next = await following;
-  }
+  const soFar = await commitAll(deps, reading, settings, signal, onBatch);
   const complete = reading.ended && reading.queue.length === 0;
   const { bytes, ...counts } = soFar;
   await endProgress(deps, reading, counts.lines, bytes);

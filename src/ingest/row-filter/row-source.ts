@@ -7,6 +7,7 @@ import { escapeLiteral } from 'pg';
 import { KEY_TYPES, type KeyType } from '../../dict/key-type.ts';
 import type { Participant } from '../../dict/participant.ts';
 import { BUCKET_COUNT } from '../../vsync/buckets.ts';
+import { ENTRY_COLUMNS } from '../entry-row.ts';
 import type { BlockRange } from './table-files.ts';
 
 export interface SourceScopes {
@@ -25,10 +26,12 @@ export function cidsSource(scopes: SourceScopes, seq: number, range: BlockRange 
   return `FROM ${from('dict_cids', range)} WHERE ${within(range)}${ofScopes(scopes)} AND ${counting}`;
 }
 
-/** Rows of one key type whose own CID is in one of the buckets. */
+/** Rows of one key type whose own CID is in one of the buckets, bucket by bucket by the index dict_entries_by_bucket. */
 export function entriesInBuckets(participant: Participant, keyType: KeyType, buckets: readonly number[]): string {
   const one = { participant, keyTypes: [keyType] };
-  return `FROM ${ranges(buckets)} JOIN dict_entries e ON e.cid >= range.low AND e.cid < range.high WHERE ${ofScopes(one)}`;
+  return `FROM unnest(ARRAY[${buckets.join(', ')}]) AS wanted (bucket) CROSS JOIN LATERAL (
+    SELECT ${ENTRY_COLUMNS} FROM dict_entries
+    WHERE get_byte(cid, 0) * 256 + get_byte(cid, 1) = wanted.bucket AND cid IS NOT NULL AND ${ofScopes(one)} OFFSET 0) AS e`;
 }
 
 /** CIDs of one key type in the buckets that count now. */
