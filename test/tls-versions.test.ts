@@ -1,20 +1,24 @@
 /**
- * TLS older than 1.2 is refused by our own word, as a client and as the simulated DICT: also in a process whose Node would speak it, as
+ * TLS older than 1.2 is refused by our own word, as a client of DICT, in gRPC on both sides, and as the simulated DICT: also in a process whose Node would speak it, as
  * `NODE_OPTIONS=--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0` makes it. Node's own minimum would else hide that ours is gone. The same
  * two settings are made here from within, so this stands in a file, and so in a process, of its own.
  */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createSecureServer } from 'node:http2';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import tls, { type ConnectionOptions } from 'node:tls';
+import tls, { type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { createDictClient } from '../src/bridge/dict-client.ts';
+import type { ChannelFiles } from '../src/bridge/grpc/channel-files.ts';
 import { DictError } from '../src/dict/errors.ts';
 import { systemClock } from '../src/platform/clock.ts';
 import { type TlsIdentity, tlsIdentityFromFiles } from '../src/platform/tls-files.ts';
 import { startSimulator } from '../src/simulator/simulator.ts';
+import { bridgeClientOf, grpcBridge } from './support/grpc-bridge.ts';
 import { ispb } from './support/scripted-client.ts';
 import { scriptedDict } from './support/scripted-dict.ts';
+import { temporaryFiles } from './support/temporary-files.ts';
 import { authority, demandingServer, identity, participantCertificate, tlsClient } from './support/tls-sides.ts';
 
 const request = { participant: ispb, keyType: 'CPF' } as const;
@@ -84,6 +88,43 @@ function withoutFiles(t: TestContext, apiUrl: string): ReturnType<typeof tlsClie
   t.after(() => client.close());
   return client;
 }
+
+describe('gRPC', () => {
+  const files = (t: TestContext): ChannelFiles => {
+    const { write } = temporaryFiles(t);
+    const { certificate, key } = authority.issue().pem;
+    return {
+      certificateFile: write('own.pem', certificate),
+      keyFile: write('own-key.pem', key),
+      keyPassphrase: null,
+      authorityFile: write('authority.pem', authority.pem.certificate),
+    };
+  };
+
+  it('is served over TLS 1.2 and 1.3, and none older', async (t) => {
+    const dict = await scriptedDict(t);
+    const { server } = await grpcBridge(t, withoutFiles(t, dict.apiUrl), { serverFiles: files(t), clientFiles: files(t) });
+    const url = `https://127.0.0.1:${server.port}`;
+    const speaking = (more: ConnectionOptions = {}) => spoken(t, url, { ALPNProtocols: ['h2'], ...more });
+    await assert.rejects(speaking({ maxVersion: 'TLSv1.1' }), /alert protocol version/);
+    assert.deepEqual([await speaking({ maxVersion: 'TLSv1.2' }), await speaking()], ['TLSv1.2', 'TLSv1.3']);
+  });
+
+  it('is not spoken over TLS 1.1 with a server that has nothing newer', async (t) => {
+    const versions: (string | null)[] = [];
+    const server = createSecureServer({ ...demandingServer(undefined, { maxVersion: 'TLSv1.1' }), ALPNProtocols: ['h2'] });
+    server.on('secureConnection', (socket: TLSSocket) => versions.push(socket.getProtocol()));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    assert.equal(await spoken(t, `https://127.0.0.1:${address.port}`, { ALPNProtocols: ['h2'] }), 'TLSv1.1');
+    const client = bridgeClientOf({ port: address.port }, { clientFiles: files(t), callMs: 2_000 });
+    t.after(() => client.close());
+    await assert.rejects(client.createCidSetFile(request), { name: 'DictError', remedy: 'retry' });
+    assert.deepEqual(versions, ['TLSv1.1'], 'that of plain Node alone');
+  });
+});
 
 describe('the simulated DICT', () => {
   it('speaks TLS 1.2 and 1.3, and none older, with API and files', async (t) => {

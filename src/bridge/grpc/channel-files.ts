@@ -5,6 +5,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { ChannelCredentials, credentials, ServerCredentials } from '@grpc/grpc-js';
 import { KeyFileRefused } from '../../platform/key-files.ts';
 
@@ -14,6 +15,20 @@ export interface ChannelFiles {
   readonly keyFile: string | null;
   readonly keyPassphrase: string | null;
   readonly authorityFile: string | null;
+}
+
+/** Said, because Node's own minimum may be lowered by its options; the library has no word for it. */
+const MIN_VERSION = { minVersion: 'TLSv1.2' } as const;
+
+/** The library's own for a certificate and its key, and with a lowest version of TLS. */
+class VersionedCredentials extends ServerCredentials {
+  constructor(requestCert: boolean, context: SecureContextOptions) {
+    super({ requestCert, ...MIN_VERSION }, { ...context, ...MIN_VERSION });
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
 }
 
 /** How a server speaks: without a certificate in clear, with an authority only to clients that show a certificate of it. */
@@ -34,9 +49,9 @@ export function serverCredentials(files: ChannelFiles): {
     return { credentials: ServerCredentials.createInsecure(), security: 'plain' };
   }
   const authority = files.authorityFile === null ? null : certificateIn(files.authorityFile);
-  const pairs = [{ private_key: own.key, cert_chain: own.certificate }];
+  const context = { cert: own.certificate, key: own.key, ...(authority === null ? {} : { ca: authority }) };
   return {
-    credentials: ServerCredentials.createSsl(authority, pairs, authority !== null),
+    credentials: new VersionedCredentials(authority !== null, context),
     security: authority === null ? 'tls' : 'mutual-tls',
   };
 }
@@ -50,7 +65,12 @@ export function clientCredentials(files: ChannelFiles, secure: boolean): Channel
   if (!secure) return credentials.createInsecure();
   const authority = files.authorityFile === null ? null : certificateIn(files.authorityFile);
   const own = ownPair(files);
-  return ChannelCredentials.createSsl(authority, own?.key ?? null, own?.certificate ?? null);
+  const context = {
+    ...MIN_VERSION,
+    ...(authority === null ? {} : { ca: authority }),
+    ...(own === null ? {} : { cert: own.certificate, key: own.key }),
+  };
+  return ChannelCredentials.createFromSecureContext(createSecureContext(context));
 }
 
 function ownPair(files: ChannelFiles): { readonly key: Buffer; readonly certificate: Buffer } | null {

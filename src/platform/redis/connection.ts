@@ -185,7 +185,7 @@ function newClient({ createClient }: Library, { url, user, password, authorities
     url,
     ...(user === null ? {} : { username: user }),
     ...(password === null ? {} : { password }),
-    socket: tls ? { ...common, tls: true, ...(authorities === null ? {} : { ca: authorities }) } : common,
+    socket: tls ? { ...common, tls: true, minVersion: 'TLSv1.2', ...(authorities === null ? {} : { ca: authorities }) } : common,
     disableOfflineQueue: true,
     commandsQueueMaxLength: 10_000,
     // Answers here are numbers and texts: the older protocol needs no greeting that an older server does not know.
