@@ -112,11 +112,15 @@ async function withEarlierCids(
     earlier.map(({ cid }) => cid),
   );
   const there = new Map<string, Cid>();
-  const unsure = new Set<string>();
+  const unanswered = new Set<string>();
+  const refused = new Map<string, string>();
   for (const [index, { key, cid }] of earlier.entries()) {
     const found = answers[index];
-    if (found?.kind !== 'answered') unsure.add(key);
-    else if (proveAnswer(run, cid, found.answer).proof === 'there') there.set(key, cid);
+    const proved = found?.kind === 'answered' ? proveAnswer(run, cid, found.answer) : null;
+    if (proved === null) unanswered.add(key);
+    else if (proved.proof === 'there') there.set(key, cid);
+    // No word of DICT's that the key is gone either.
+    else if (proved.proof === 'refused') refused.set(key, proved.reason);
   }
   return judged.map((one): Judged => {
     const key = one.verdict.verdict === 'settled' ? one.verdict.key : null;
@@ -127,7 +131,10 @@ async function withEarlierCids(
       const reason = 'DICT has this key under a CID that it had here before';
       return { ...one, verdict: { verdict: 'deferred', until: around.now, reason, key }, alsoFound };
     }
-    if (!unsure.has(key)) return one;
+    const refusal = refused.get(key);
+    if (refusal !== undefined)
+      return { ...one, verdict: { verdict: 'open', reason: `an earlier CID of the key: ${refusal}`, key } };
+    if (!unanswered.has(key)) return one;
     const verdict = failed(deps, one.divergence, {
       reason: 'DICT did not answer about an earlier CID of the key',
       again: true,
