@@ -46,6 +46,8 @@ export interface ClaimCounts {
 export interface Claims {
   /** Opens claims until stopped, or until there is no key left to claim; resolves when none is between its confirmation and its event any more. */
   run(signal: AbortSignal): Promise<void>;
+  /** Resolves when `run` has come to its end, however. */
+  readonly ended: Promise<void>;
   readonly counts: ClaimCounts;
 }
 
@@ -117,7 +119,9 @@ export function claims(
     counts.taken += 1;
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+
+  async function openAll(signal: AbortSignal): Promise<void> {
     const underWay = new Set<Promise<void>>();
     let failure: unknown = null;
     while (!signal.aborted && failure === null) {
@@ -136,5 +140,5 @@ export function claims(
     if (failure !== null) throw failure;
   }
 
-  return { run, counts };
+  return { run: (signal) => openAll(signal).finally(end), ended, counts };
 }

@@ -240,9 +240,9 @@ async function askUntilOk(rehearsal: Rehearsal): Promise<Answers> {
 }
 
 /** For the comparison entry by entry, which needs both sides at rest. */
-async function endClaims({ world, background, feed, claims: made, stopClaims }: Rehearsal) {
+async function endClaims({ background, feed, claims: made, stopClaims }: Rehearsal) {
   stopClaims.abort(new Error('the test is over'));
-  await world.clock.sleep(5_000, background.signal);
+  await made.ended;
   await feed.drained(background.signal);
   return { ...made.counts };
 }
