@@ -219,6 +219,8 @@ class RedisBucket implements Bucket {
   #tell(): Promise<void> {
     this.#telling ??= this.#tellAll().finally(() => {
       this.#telling = null;
+      // What has ended since the last look: whoever ended it was given the telling that was over already.
+      if (this.#untold.length > 0 && this.#again === null) void this.#tell();
     });
     return this.#telling;
   }

@@ -97,7 +97,9 @@ async function examineDict(examination: Examination, database: OpenedDatabase | 
   };
   const reach = await checked(io, network, (signal) => checkReach(place, dict.connectTimeoutMs, signal));
   reach.findings.forEach(tell);
-  (await checkFilesHosts(dict)).forEach(tell);
+  const files = { ...network, check: 'files host' };
+  const hosts = await checked(io, files, async () => ({ findings: await checkFilesHosts(dict), result: null }));
+  hosts.findings.forEach(tell);
   if (reach.result === null) {
     tell(skip('DICT answer', 'not asked for: DICT cannot be reached'));
     return;
