@@ -270,8 +270,10 @@ const notRunHere: Readonly<Record<string, string>> = {
   'src/cli/run-states.ts': 'the open runs, which an index holds alone',
   'src/ingest/import-switching.ts': 'whether an empty base is still empty',
   'src/ingest/staging-tables.ts': 'whether a base is empty',
-  'src/ingest/row-filter/row-source.ts': 'blocks that scan and rebuild stream by COPY, in threads of their own: all rows, once',
+  'src/ingest/row-filter/row-source.ts': 'blocks that scan and rebuild stream, in threads of their own: all rows, once',
   'src/reconcile/evidence.ts': 'the last 20 questions of a scope, when a run has failed',
+  'src/vsync/cid-buckets.ts':
+    'all CIDs of a participant and key type, once, as they lie; few of many go by src/vsync/active-cids.ts',
   'src/verify/housekeeping.ts': 'the oldest seq of a week, while nothing was ever proven; what is older is deleted then',
 };
 
