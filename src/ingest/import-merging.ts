@@ -152,9 +152,14 @@ const isSame = `coalesce(
   AND CASE WHEN s.request_id IS NULL THEN e.request_id_since = s.request_id_since ELSE e.request_id_since <= s.request_id_since END,
   false)`;
 
-const compared = `import_entries s LEFT JOIN dict_entries e
-    ON e.participant = s.participant AND e.key_type = s.key_type AND e.key = s.key
-  WHERE s.ctid >= $1::tid AND s.ctid < $2::tid`;
+/**
+ * The row of the base that has a staged row's key, looked up by the primary key for each: a join is left to the planner's order, which on a
+ * base without statistics (it was filled just now) read all keys of a key type for every row.
+ */
+const held = `SELECT ctid AS place, e.* FROM dict_entries e
+  WHERE e.participant = s.participant AND e.key_type = s.key_type AND e.key = s.key LIMIT 1`;
+
+const compared = `import_entries s LEFT JOIN LATERAL (${held}) AS e ON true WHERE s.ctid >= $1::tid AND s.ctid < $2::tid`;
 
 interface Comparison {
   readonly rows: number;
@@ -209,8 +214,7 @@ async function insertUnknown(tx: Transaction, range: Range, locks: LockedScopes,
        FROM import_entries WHERE ctid >= $1::tid AND ctid < $2::tid) AS s
      JOIN unnest($4::text[], $5::text[], $6::bigint[]) AS l (participant, key_type, seq)
        ON l.participant = s.participant AND l.key_type = s.key_type
-     WHERE s.times = 1 AND NOT EXISTS (
-       SELECT FROM dict_entries e WHERE e.participant = s.participant AND e.key_type = s.key_type AND e.key = s.key)
+     WHERE s.times = 1 AND NOT EXISTS (${held})
      ORDER BY s.participant, s.key_type, s.key
      RETURNING participant, key_type, key, cid`,
     [range.from, range.to, now, ...scopeColumns(locks)],
@@ -237,7 +241,8 @@ async function moveOn(tx: Transaction, range: Range, locks: LockedScopes, now: D
          FROM import_entries WHERE ctid >= $1::tid AND ctid < $2::tid) AS s
        JOIN unnest($4::text[], $5::text[], $6::bigint[]) AS l (participant, key_type, seq)
          ON l.participant = s.participant AND l.key_type = s.key_type
-       WHERE s.times = 1 AND e.participant = s.participant AND e.key_type = s.key_type AND e.key = s.key AND e.status = 'ACTIVE'
+       CROSS JOIN LATERAL (${held}) AS found
+       WHERE s.times = 1 AND e.ctid = found.place AND e.status = 'ACTIVE'
          AND (e.cid, e.request_id, e.branch, e.account_number, e.account_type, e.account_opened_at, e.owner_type,
              e.owner_tax_id, e.owner_name, e.owner_trade_name)
            IS NOT DISTINCT FROM (s.cid, s.request_id, s.branch, s.account_number, s.account_type, s.account_opened_at,
