@@ -9,14 +9,12 @@ import { randomUUID } from 'node:crypto';
 import { RESERVED_SHARE } from '../../src/bridge/bucket-store.ts';
 import { type BucketRates, TokenBucket } from '../../src/bridge/token-bucket.ts';
 import { assert } from '../../src/platform/assert.ts';
-import { scaledClock, systemClock } from '../../src/platform/clock.ts';
-import { migrationsDirectory } from '../../src/platform/postgres/database-access.ts';
-import { migrate } from '../../src/platform/postgres/migrations.ts';
+import { scaledClock } from '../../src/platform/clock.ts';
 import type { DictChanges } from '../../test/support/dict-process.ts';
 import { median, type Watched, watch } from '../../test/support/scale-watch.ts';
 import { openScaleWorld, type ScaleWorld } from '../../test/support/scale-world.ts';
 import type { Bench } from '../bench.ts';
-import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
+import { benchDatabase, freshDatabase } from '../fixtures/database.ts';
 
 const keyType = 'EMAIL';
 const others = ['CPF', 'CNPJ', 'PHONE', 'EVP'] as const;
@@ -53,12 +51,7 @@ function changesOf(items: number): DictChanges {
 let world: ScaleWorld | null = null;
 
 async function openDiverged(serverUrl: string, items: number): Promise<void> {
-  const name = `bench_${randomUUID().replaceAll('-', '')}`;
-  const server = await sideDatabase(serverUrl);
-  await server.query(`CREATE DATABASE ${name}`);
-  await server.close();
-  const database = await sideDatabase(Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href);
-  await migrate(database, { directory: migrationsDirectory, clock: systemClock });
+  const database = await freshDatabase(serverUrl);
   const few = Object.fromEntries(others.map((other) => [other, 200]));
   const keys = { ...few, [keyType]: items * keysForEach };
   world = await openScaleWorld(database, { keys, factor: factorFor(items), byCid: ratesFor(items) });

@@ -7,12 +7,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { assert } from '../../src/platform/assert.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import { migrationsDirectory } from '../../src/platform/postgres/database-access.ts';
-import { migrate } from '../../src/platform/postgres/migrations.ts';
 import { openScaleWorld } from '../../test/support/scale-world.ts';
 import type { Bench, FunctionSide } from '../bench.ts';
-import { benchDatabase, sideDatabase } from '../fixtures/database.ts';
+import { benchDatabase, freshDatabase } from '../fixtures/database.ts';
 
 const keyType = 'EMAIL';
 const changes = { keyType, missing: 40, unresolved: 10, outdated: 40, orphaned: 10 } as const;
@@ -22,12 +19,7 @@ const factor = 60;
 const settledMs = 6 * 60_000;
 
 async function synchronise(serverUrl: string, keys: number): Promise<number> {
-  const name = `bench_${randomUUID().replaceAll('-', '')}`;
-  const server = await sideDatabase(serverUrl);
-  await server.query(`CREATE DATABASE ${name}`);
-  await server.close();
-  const database = await sideDatabase(Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href);
-  await migrate(database, { directory: migrationsDirectory, clock: systemClock });
+  const database = await freshDatabase(serverUrl);
   const world = await openScaleWorld(database, { keys: { [keyType]: keys }, factor });
   await world.load();
   assert((await world.verify(keyType)).kind === 'in-sync', 'what was loaded is what DICT has');

@@ -1,18 +1,14 @@
 /** What folding an import into a base costs where the planner knows nothing of it: each row a look-up, not a pass over its key type. */
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import * as path from 'node:path';
 import { it } from 'node:test';
 import { testDatabase } from '../../test/support/database.ts';
+import { fileOf, importedAsOf, importOf } from '../../test/support/imported-file.ts';
 import { type ExplainedStatement, planRecorder } from '../../test/support/plan-recorder.ts';
-import { loadBase } from '../demo/loading.ts';
 import { KEY_TYPES } from '../dict/key-type.ts';
 import { participant } from '../dict/participant.ts';
 import { sampleEntries } from '../dict/sample-entries.ts';
-import { systemClock } from '../platform/clock.ts';
+import { flatEntry } from '../event/flat-entry.ts';
 
 const keysOfEach = 600;
 const dayMs = 86_400_000;
@@ -26,17 +22,18 @@ function rowsHandled(node: ExplainedStatement['plan']): number {
 
 it('an import into a base without statistics looks each row up, the first time and when it is given again as of a later day', async (t) => {
   const database = await testDatabase(t);
-  const directory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-merging-'));
-  t.after(() => rm(directory, { recursive: true }));
   // Else it may come to know something in between.
   await database.query('ALTER TABLE dict_entries SET (autovacuum_enabled = off)');
   const entries = KEY_TYPES.flatMap((keyType) => [
     ...sampleEntries({ seed: 'merging', participant: participant('00038166'), keyType, count: keysOfEach }),
   ]);
   const recorder = planRecorder(database, /\bdict_entries\b/);
-  const deps = { clock: systemClock, newId: randomUUID, directory, signal: t.signal };
-  for (const daysAgo of [2, 1]) {
-    await loadBase({ ...deps, database: recorder.database }, entries, new Date(Date.now() - daysAgo * dayMs), () => {});
+  const lines = entries.map(({ entry, requestId }) => JSON.stringify(flatEntry(entry, requestId)));
+  const file = fileOf(t, lines);
+  // Folded in, in few transactions: ranges of one page would be small whatever the plan.
+  const limits = { replaceBytesMin: Number.POSITIVE_INFINITY, mergePages: 400, commitBytes: 8_388_608 };
+  for (const days of [0, 1]) {
+    await importOf(recorder.database, file, { ...limits, asOf: new Date(importedAsOf.getTime() + days * dayMs) });
   }
   const merging = recorder.statements().filter(({ origin }) => origin.startsWith('src/ingest/import-merging.ts'));
   assert.ok(merging.length >= 6, `${merging.length} statements were looked at`);

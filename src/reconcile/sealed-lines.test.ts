@@ -1,48 +1,28 @@
-/** Specifies that a sealed file folded by halves comes to what it comes to in order, whatever its lines and wherever it is cut. */
+/** Specifies that a sealed file folded by two threads comes to what it comes to in order, whatever its lines and wherever it is cut. */
 
 import assert from 'node:assert/strict';
-import { hash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import * as path from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { hash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createSealedFile, type Seal, SealedFileRefused } from '../platform/sealed-file.ts';
+import { sealedTexts } from '../../test/support/sealed-text.ts';
+import { SealedFileRefused } from '../platform/sealed-file.ts';
 import { countOfBuckets } from '../vsync/buckets.ts';
 import type { LineBuckets } from '../vsync/line-kernel.ts';
 import { FileRefused } from './cid-set-file.ts';
 import { foldSealedLines } from './sealed-lines.ts';
 import type { StoredFile } from './segment-folding.ts';
 
-const seal: Seal = { key: randomBytes(32), context: randomBytes(32) };
+const texts = sealedTexts();
+const sealedFile = texts.write;
 const always = 0;
 const never = Number.POSITIVE_INFINITY;
 const noProgress = (): Promise<void> => Promise.resolve();
 
-let directory = '';
-let files = 0;
-
-before(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-sealed-lines-'));
-});
-after(async () => {
-  await rm(directory, { recursive: true });
-});
-
-async function sealedFile(text: string, segmentBytes: number): Promise<StoredFile> {
-  files += 1;
-  const file = { path: path.join(directory, `${files}`), seal };
-  const writer = await createSealedFile(file.path, seal, segmentBytes);
-  await writer.append(Buffer.from(text, 'latin1'));
-  await writer.finish();
-  await writer.close();
-  return file;
-}
-
 /** The buckets, or the words that it is refused with. */
-async function folded(file: StoredFile, halvedFrom: number): Promise<LineBuckets | string> {
+async function folded(file: StoredFile, sharedFrom: number): Promise<LineBuckets | string> {
   try {
-    return await foldSealedLines(file, noProgress, halvedFrom);
+    return await foldSealedLines(file, noProgress, sharedFrom);
   } catch (cause) {
     if (cause instanceof FileRefused || cause instanceof SealedFileRefused) return `${cause.name} ${cause.message}`;
     throw cause;
@@ -50,15 +30,15 @@ async function folded(file: StoredFile, halvedFrom: number): Promise<LineBuckets
 }
 
 async function equalEitherWay(file: StoredFile): Promise<LineBuckets | string> {
-  const [byHalves, whole] = [await folded(file, always), await folded(file, never)];
-  assert.deepEqual(byHalves, whole);
+  const [together, whole] = [await folded(file, always), await folded(file, never)];
+  assert.deepEqual(together, whole);
   return whole;
 }
 
 const lineOf = (number: number): string => hash('sha256', String(number));
 
 describe('a sealed file of lines', () => {
-  it('folded by halves is what it is in order', async () => {
+  it('folded by two threads is what it is in order', async () => {
     const ending = fc.constantFrom('\n', '\n', '\n', '\r\n');
     const oddLine = fc.constantFrom('', 'no CID', 'g'.repeat(64), 'a'.repeat(300), 'A'.repeat(64));
     await fc.assert(

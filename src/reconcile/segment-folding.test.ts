@@ -1,13 +1,10 @@
 /** Specifies that several readers who take segments in turns, whatever the turns, come to what one comes to in order. */
 
 import assert from 'node:assert/strict';
-import { hash, randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import * as path from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { hash, randomUUID } from 'node:crypto';
+import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { createSealedFile, type Seal } from '../platform/sealed-file.ts';
+import { sealedTexts } from '../../test/support/sealed-text.ts';
 import { countOfBuckets } from '../vsync/buckets.ts';
 import { foldLines } from '../vsync/cid-lines.ts';
 import { LINE_BYTES, type LineBuckets } from '../vsync/line-kernel.ts';
@@ -17,36 +14,16 @@ import {
   foldTaken,
   isToldInOrder,
   type SharedFolding,
-  type StoredFile,
   shareFolding,
   usualLines,
 } from './segment-folding.ts';
 import { beginFile, filePath } from './stored-file.ts';
 
-const seal: Seal = { key: randomBytes(32), context: randomBytes(32) };
-
-let directory = '';
-let files = 0;
-
-before(async () => {
-  directory = await mkdtemp(path.join(tmpdir(), 'dict-vsync-segments-'));
-});
-after(async () => {
-  await rm(directory, { recursive: true });
-});
+const texts = sealedTexts();
+const sealedFile = texts.write;
 
 const lineOf = (number: number): string => hash('sha256', String(number));
 const textOf = (lines: number): string => Array.from({ length: lines }, (_, number) => `${lineOf(number)}\n`).join('');
-
-async function sealedFile(text: string, segmentBytes: number): Promise<StoredFile> {
-  files += 1;
-  const file = { path: path.join(directory, `${files}`), seal };
-  const writer = await createSealedFile(file.path, seal, segmentBytes);
-  await writer.append(Buffer.from(text, 'latin1'));
-  await writer.finish();
-  await writer.close();
-  return file;
-}
 
 function foldedInOrder(text: string): LineBuckets {
   const reader = foldLines(() => assert.fail('every line is usual'));
@@ -163,12 +140,12 @@ describe('segments folded by whoever takes them', () => {
 
   it('are folded so in a file as it is downloaded', async () => {
     const runId = randomUUID();
-    const place = { workDirectory: directory, newId: randomUUID };
-    const file = await beginFile(place, runId, seal);
+    const place = { workDirectory: texts.directory(), newId: randomUUID };
+    const file = await beginFile(place, runId, texts.seal);
     const text = textOf(5_000);
     await file.append(Buffer.from(text, 'latin1'));
     await file.place();
-    const shared = shareFolding({ path: filePath(place, runId), seal });
+    const shared = shareFolding({ path: filePath(place, runId), seal: texts.seal });
     assert.equal(shared?.segments, 2);
     assert.deepEqual(await foldInTurns(shared, [true, false]), foldedInOrder(text));
   });
