@@ -26,12 +26,16 @@ export function cidsSource(scopes: SourceScopes, seq: number, range: BlockRange 
   return `FROM ${from('dict_cids', range)} WHERE ${within(range)}${ofScopes(scopes)} AND ${counting}`;
 }
 
-/** Rows of one key type whose own CID is in one of the buckets, bucket by bucket by the index dict_entries_by_bucket. */
+/**
+ * Rows of one key type whose own CID is in one of the buckets, bucket by bucket by the index dict_entries_by_bucket. What else is asked of
+ * them stands outside: a planner that knows nothing of the base took the primary key for it, and read the whole key type for each bucket.
+ */
 export function entriesInBuckets(participant: Participant, keyType: KeyType, buckets: readonly number[]): string {
   const one = { participant, keyTypes: [keyType] };
   return `FROM unnest(ARRAY[${buckets.join(', ')}]) AS wanted (bucket) CROSS JOIN LATERAL (
     SELECT ${ENTRY_COLUMNS} FROM dict_entries
-    WHERE get_byte(cid, 0) * 256 + get_byte(cid, 1) = wanted.bucket AND cid IS NOT NULL AND ${ofScopes(one)} OFFSET 0) AS e`;
+    WHERE get_byte(cid, 0) * 256 + get_byte(cid, 1) = wanted.bucket AND cid IS NOT NULL OFFSET 0) AS e
+    WHERE ${ofScopes(one)}`;
 }
 
 /** CIDs of one key type in the buckets that count now. */
